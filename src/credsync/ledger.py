@@ -1,0 +1,161 @@
+"""The ledger port: what was delivered before, and where a run stands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from attrs import field, frozen
+
+from credsync.paging import Cursor, PageSource
+from credsync.updates import UpdateKey
+
+__all__ = ["Entry", "EntryState", "Ledger", "PageRecord", "RunHeader", "RunState"]
+
+
+class EntryState(StrEnum):
+    """How the last try for a key ended."""
+
+    DELIVERED = "delivered"
+    """The sink has it."""
+
+    DEFERRED = "deferred"
+    """Something was not there yet: the next run looks at it again."""
+
+    DEAD = "dead"
+    """A dead letter: rejected, or given up."""
+
+
+@frozen(kw_only=True)
+class Entry:
+    """What the ledger knows of one key.
+
+    Attributes:
+        key: What it is about.
+        state: How the last try ended.
+        fingerprint: Of what was last delivered; None before the first delivery.
+        source_time: Of what was last delivered; None before the first delivery, or where unknown.
+        failed_fingerprint: Of what was rejected; None unless the entry is a dead letter of the sink's.
+        reason: Why it is deferred or dead; None once delivered.
+        status: The sink's own status of a rejection; None where it has none.
+        since: When the first of the tries in a row that did not arrive was made; None once delivered.
+        tries: How many tries in a row did not arrive.
+    """
+
+    key: UpdateKey
+    state: EntryState
+    fingerprint: str | None = None
+    source_time: datetime | None = None
+    failed_fingerprint: str | None = None
+    reason: str | None = None
+    status: int | None = None
+    since: datetime | None = None
+    tries: int = 0
+
+
+@frozen(kw_only=True)
+class RunHeader:
+    """What a run is about.
+
+    Attributes:
+        scope: What is read and how it is decided, JSON-able and without the window: runs of one scope continue each other.
+        start: The window's start, aware; None reads from the beginning.
+        end: The window's end, aware; None reads to the end.
+        started: When the run began, aware.
+        watermark: Up to where everything will have been seen once the run is complete; None where the run leaves gaps.
+    """
+
+    scope: Mapping[str, object]
+    start: datetime | None = None
+    end: datetime | None = None
+    started: datetime
+    watermark: datetime | None = None
+
+
+@frozen(kw_only=True)
+class RunState:
+    """Where a run stands.
+
+    Attributes:
+        run_id: Names the run.
+        stage: The stage to go on with; None for the first.
+        cursor: Where in that stage to go on; None is its start.
+    """
+
+    run_id: int
+    stage: str | None = None
+    cursor: Cursor | None = None
+
+
+@frozen(kw_only=True)
+class PageRecord:
+    """All that one page changes in the ledger. It is durable as a whole, or not at all.
+
+    Attributes:
+        entries: The keys whose entry changed, each once.
+        resolved: Keys that need no further look: their deferral or dead letter goes.
+        counts: Records by kind, course run (or program), outcome and reason.
+        failures: Failures in full, JSON-able, for the run's report.
+        stage: The stage the page belongs to.
+        cursor: Where the next page starts; None when the stage is done.
+        at: When the outcomes came in, aware.
+    """
+
+    entries: Sequence[Entry] = ()
+    resolved: Collection[UpdateKey] = ()
+    counts: Mapping[tuple[str, str, str, str], int] = field(factory=dict)
+    failures: Sequence[Mapping[str, object]] = ()
+    stage: str
+    cursor: Cursor | None
+    at: datetime
+
+
+class Ledger(Protocol):
+    """Remembers, durably, what became of every key; one run at a time."""
+
+    def begin(self, header: RunHeader, *, resume: bool = False) -> RunState:
+        """Take the ledger's lock and open a run; the lock goes with the process that holds it.
+
+        Args:
+            header: What the run is about.
+            resume: Go on with the last run, which did not complete, instead of a new one.
+
+        Raises:
+            ConfigurationError: If another run holds the ledger, or there is nothing to resume, or it had another scope.
+            AdapterError: If the ledger cannot be read or written.
+        """
+        ...
+
+    def finish(self, status: str, at: datetime) -> None:
+        """Close the run with its status and give the lock back.
+
+        Raises:
+            AdapterError: If the ledger cannot be written.
+        """
+        ...
+
+    def find_entries(self, keys: Collection[UpdateKey]) -> Mapping[UpdateKey, Entry]:
+        """Return what is known of some keys, in one look-up; an unknown one is absent.
+
+        Raises:
+            AdapterError: If the ledger cannot be read.
+        """
+        ...
+
+    def record(self, page: PageRecord) -> None:
+        """Write down what became of a page; durable before it returns.
+
+        Raises:
+            AdapterError: If the ledger cannot be written.
+        """
+        ...
+
+    def pending(self, state: EntryState, kind: str | None = None) -> PageSource[Entry]:
+        """Return the entries that are deferred or dead, of one kind or of all.
+
+        Raises:
+            AdapterError: If the ledger cannot be read.
+        """
+        ...

@@ -1,0 +1,411 @@
+"""The records: learners, course certificates and grades.
+
+Values are valid once built and never change. Modes and statuses are plain strings: the enums name the ones Open edX
+knows, and real data holds others, which pass through.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import lru_cache
+from typing import Protocol, TypeAlias, cast
+
+from attrs import field, frozen
+from opaque_keys import InvalidKeyError
+from opaque_keys.edx.keys import CourseKey
+
+from credsync.errors import InvalidRecordError
+
+__all__ = [
+    "CERTIFICATE_RELEVANT_MODES",
+    "INTERESTING_STATUSES",
+    "MAX_COURSE_KEY_LENGTH",
+    "PASSING_STATUSES",
+    "Certificate",
+    "CertificateRecord",
+    "CertificateStatus",
+    "CourseMode",
+    "Grade",
+    "GradeRecord",
+    "Learner",
+    "LearnerRecord",
+    "parse_course_key",
+]
+
+MAX_COURSE_KEY_LENGTH = 255
+"""Characters in a course key: the width of `course_id` in the LMS tables and of `CourseRun.key` in the Credentials service."""
+
+
+class CertificateStatus(StrEnum):
+    """The certificate statuses of Open edX (`lms.djangoapps.certificates`); real data may hold others."""
+
+    DELETED = "deleted"
+    DELETING = "deleting"
+    DOWNLOADABLE = "downloadable"
+    ERROR = "error"
+    GENERATING = "generating"
+    NOTPASSING = "notpassing"
+    RESTRICTED = "restricted"
+    UNAVAILABLE = "unavailable"
+    AUDITING = "auditing"
+    AUDIT_PASSING = "audit_passing"
+    AUDIT_NOTPASSING = "audit_notpassing"
+    HONOR_PASSING = "honor_passing"
+    UNVERIFIED = "unverified"
+    INVALIDATED = "invalidated"
+    REQUESTING = "requesting"
+
+
+class CourseMode(StrEnum):
+    """The course modes of Open edX (`common.djangoapps.course_modes`); real data may hold others."""
+
+    AUDIT = "audit"
+    CREDIT = "credit"
+    HONOR = "honor"
+    NO_ID_PROFESSIONAL = "no-id-professional"
+    PROFESSIONAL = "professional"
+    VERIFIED = "verified"
+    MASTERS = "masters"
+    EXECUTIVE_EDUCATION = "executive-education"
+    PAID_EXECUTIVE_EDUCATION = "paid-executive-education"
+    UNPAID_EXECUTIVE_EDUCATION = "unpaid-executive-education"
+    PAID_BOOTCAMP = "paid-bootcamp"
+    UNPAID_BOOTCAMP = "unpaid-bootcamp"
+
+
+PASSING_STATUSES: frozenset[str] = frozenset({CertificateStatus.DOWNLOADABLE, CertificateStatus.GENERATING})
+"""The statuses of a learner who has passed."""
+
+INTERESTING_STATUSES: frozenset[str] = frozenset({CertificateStatus.NOTPASSING, CertificateStatus.DOWNLOADABLE})
+"""The statuses whose grade the credentials service wants to know."""
+
+CERTIFICATE_RELEVANT_MODES: frozenset[str] = frozenset(
+    {
+        CourseMode.CREDIT,
+        CourseMode.VERIFIED,
+        CourseMode.PROFESSIONAL,
+        CourseMode.NO_ID_PROFESSIONAL,
+        CourseMode.EXECUTIVE_EDUCATION,
+        CourseMode.PAID_EXECUTIVE_EDUCATION,
+        CourseMode.PAID_BOOTCAMP,
+        CourseMode.MASTERS,
+    }
+)
+"""The modes whose certificates count for credentials, whatever a host says about eligibility."""
+
+
+@lru_cache(maxsize=65_536)
+def parse_course_key(text: str) -> CourseKey:
+    """Parse a course key, once per distinct text.
+
+    Any kind of key that opaque-keys knows will do: `course-v1:`, the legacy `Org/Course/Run`, a CCX key where its
+    plug-in is installed.
+
+    Raises:
+        InvalidRecordError: If the text is no course key, or longer than `MAX_COURSE_KEY_LENGTH`.
+
+    Example:
+        >>> parse_course_key("course-v1:DemoX+Intro+2024").org
+        'DemoX'
+    """
+    if len(text) > MAX_COURSE_KEY_LENGTH:
+        raise InvalidRecordError(
+            f"course run {text[:40]!r}…", "course_id", f"{len(text)} characters, at most {MAX_COURSE_KEY_LENGTH} fit"
+        )
+    try:
+        return CourseKey.from_string(text)
+    except InvalidKeyError as exc:
+        raise InvalidRecordError(f"course run {text!r}", "course_id", "not a course key") from exc
+
+
+class LearnerRecord(Protocol):
+    """What a host's user object must offer to be a learner."""
+
+    @property
+    def id(self) -> int:
+        """The learner's id on the learning platform."""
+        ...
+
+    @property
+    def username(self) -> str | None:
+        """The learner's username, None while only the id is known."""
+        ...
+
+
+class CertificateRecord(Protocol):
+    """What a host's certificate object must offer; a Django `GeneratedCertificate` does.
+
+    Read where present: `modified_date` and `created_date` (aware datetimes) and `date_override` (a datetime, or an
+    object that holds one as `date`).
+    """
+
+    @property
+    def user(self) -> LearnerRecord:
+        """Whose certificate it is."""
+        ...
+
+    @property
+    def course_id(self) -> CourseKey | str:
+        """The course run it was earned in."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """The course mode, a slug."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """The certificate status, a slug."""
+        ...
+
+
+class GradeRecord(Protocol):
+    """What a host's grade object must offer; a Django `PersistentCourseGrade` does."""
+
+    @property
+    def user_id(self) -> int:
+        """The learner's id; the learner may be missing."""
+        ...
+
+    @property
+    def course_id(self) -> CourseKey | str:
+        """The course run that was graded."""
+        ...
+
+    @property
+    def letter_grade(self) -> str | None:
+        """The letter, empty or None while not passing."""
+        ...
+
+    @property
+    def percent_grade(self) -> float | None:
+        """The grade as a fraction, 0 to 1."""
+        ...
+
+    @property
+    def modified(self) -> datetime | None:
+        """When the grade last changed, aware."""
+        ...
+
+
+@frozen(kw_only=True)
+class Learner:
+    """A learner, known by id. The username is personal data: no `repr`, log or report shows it.
+
+    Attributes:
+        id: The id on the learning platform.
+        username: The name the credentials service knows the learner by; None while the learner's row is not visible.
+
+    Example:
+        >>> Learner(id=7, username="ada")
+        Learner(id=7)
+    """
+
+    id: int
+    username: str | None = field(default=None, repr=False)
+
+
+Objection: TypeAlias = tuple[str, str] | None
+"""What is wrong with a value: the field and the reason."""
+
+
+def _name_record(kind: str, record: object) -> str:
+    """Name a record, ours or a host's, for an error message."""
+    course_run = getattr(record, "course_id", "an unknown course run")
+    user_id = getattr(record, "user_id", None) or getattr(getattr(record, "user", None), "id", "unknown")
+    return f"{kind} in {course_run} for user {user_id}"
+
+
+def _lacking_attribute(kind: str, record: object, exc: AttributeError) -> InvalidRecordError:
+    reason = f"a {type(record).__name__} has no such attribute"
+    return InvalidRecordError(_name_record(kind, record), str(exc.name), reason)
+
+
+def _to_course_key(value: CourseKey | str) -> CourseKey:
+    """Parse a string. What is no course key stays what it is, for the check that can name the record."""
+    try:
+        return parse_course_key(value) if isinstance(value, str) else value
+    except InvalidRecordError:
+        return cast("CourseKey", value)
+
+
+def _check_course_key(value: object) -> Objection:
+    if isinstance(value, CourseKey):
+        return None
+    return "course_id", f"{str(value)[:80]!r} is not a course key of at most {MAX_COURSE_KEY_LENGTH} characters"
+
+
+def _to_utc(value: datetime | None) -> datetime | None:
+    """Express an aware datetime in UTC. What is none stays what it is, for the check that can name the record."""
+    if value is None or not isinstance(value, datetime) or value.tzinfo is UTC or value.utcoffset() is None:
+        return value
+    return value.astimezone(UTC)
+
+
+def _check_utc(name: str, value: object) -> Objection:
+    if value is None or (isinstance(value, datetime) and value.tzinfo is UTC):
+        return None
+    return name, f"{value} has no time zone" if isinstance(value, datetime) else f"{value!r} is not a datetime"
+
+
+def _check_text(name: str, value: object) -> Objection:
+    return None if isinstance(value, str) else (name, f"{value!r} is not text")
+
+
+def _check_fraction(value: object) -> Objection:
+    if value is None:
+        return None
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+        return "percent_grade", f"{value!r} is not a number"
+    if not math.isfinite(value):
+        return "percent_grade", f"{value} is not a finite number"
+    return None if 0 <= value <= 1 else ("percent_grade", f"{value} is outside 0 to 1")
+
+
+def _check_user_id(value: object) -> Objection:
+    is_id = isinstance(value, int) and not isinstance(value, bool)
+    return None if is_id else ("user_id", f"{value!r} is not a user id")
+
+
+@frozen(kw_only=True)
+class Certificate:
+    """A learner's certificate for one course run.
+
+    Attributes:
+        user: Whose certificate it is.
+        course_id: The course run; a string is parsed.
+        mode: The course mode, a slug.
+        status: The certificate status, a slug.
+        modified_date: When it last changed, aware; None where unknown.
+        created_date: When it was made, aware; None where unknown.
+        date_override: The date to show instead of its own, aware; None where there is none.
+
+    Raises:
+        InvalidRecordError: If a field cannot be what it says: an unparsable course key, a datetime without a zone.
+
+    Example:
+        >>> ada = Learner(id=7, username="ada")
+        >>> cert = Certificate(user=ada, course_id="course-v1:X+Y+Z", mode="verified", status="downloadable")
+        >>> cert.is_passing
+        True
+    """
+
+    user: Learner
+    course_id: CourseKey = field(converter=_to_course_key)
+    mode: str
+    status: str
+    modified_date: datetime | None = field(default=None, converter=_to_utc)
+    created_date: datetime | None = field(default=None, converter=_to_utc)
+    date_override: datetime | None = field(default=None, converter=_to_utc)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot be, naming the record."""
+        objection = (
+            _check_user_id(self.user.id)
+            or _check_course_key(self.course_id)
+            or _check_text("mode", self.mode)
+            or _check_text("status", self.status)
+            or _check_utc("modified_date", self.modified_date)
+            or _check_utc("created_date", self.created_date)
+            or _check_utc("date_override", self.date_override)
+        )
+        if objection:
+            raise InvalidRecordError(_name_record("certificate", self), *objection)
+
+    @property
+    def user_id(self) -> int:
+        """The learner's id."""
+        return self.user.id
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the status is one of a learner who has passed."""
+        return self.status in PASSING_STATUSES
+
+    @classmethod
+    def from_record(cls, record: CertificateRecord) -> Certificate:
+        """Read a host's own certificate object; one of ours comes back as it is.
+
+        Raises:
+            InvalidRecordError: If the object lacks an attribute or holds something impossible.
+        """
+        if isinstance(record, Certificate):
+            return record
+        try:
+            user = record.user
+            override = getattr(record, "date_override", None)
+            return cls(
+                user=user if isinstance(user, Learner) else Learner(id=user.id, username=user.username),
+                course_id=record.course_id,
+                mode=record.mode,
+                status=record.status,
+                modified_date=getattr(record, "modified_date", None),
+                created_date=getattr(record, "created_date", None),
+                date_override=override if isinstance(override, datetime) else getattr(override, "date", None),
+            )
+        except AttributeError as exc:
+            raise _lacking_attribute("certificate", record, exc) from exc
+
+
+@frozen(kw_only=True)
+class Grade:
+    """A learner's grade in one course run.
+
+    Attributes:
+        user_id: The learner's id; the learner may be missing.
+        course_id: The course run; a string is parsed.
+        percent_grade: The grade as a fraction, 0 to 1; None where unknown.
+        letter_grade: The letter, empty or None while not passing.
+        modified: When it last changed, aware; None where unknown.
+
+    Raises:
+        InvalidRecordError: If a field cannot be what it says: an unparsable course key, a percent that is not a number
+            from 0 to 1, a datetime without a zone.
+
+    Example:
+        >>> Grade(user_id=7, course_id="course-v1:X+Y+Z", percent_grade=1.2)
+        Traceback (most recent call last):
+        credsync.errors.InvalidRecordError: grade in course-v1:X+Y+Z for user 7: percent_grade: 1.2 is outside 0 to 1
+    """
+
+    user_id: int
+    course_id: CourseKey = field(converter=_to_course_key)
+    percent_grade: float | None = None
+    letter_grade: str | None = None
+    modified: datetime | None = field(default=None, converter=_to_utc)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot be, naming the record."""
+        objection = (
+            _check_user_id(self.user_id)
+            or _check_course_key(self.course_id)
+            or _check_fraction(self.percent_grade)
+            or (self.letter_grade is not None and _check_text("letter_grade", self.letter_grade))
+            or _check_utc("modified", self.modified)
+        )
+        if objection:
+            raise InvalidRecordError(_name_record("grade", self), *objection)
+
+    @classmethod
+    def from_record(cls, record: GradeRecord) -> Grade:
+        """Read a host's own grade object; one of ours comes back as it is.
+
+        Raises:
+            InvalidRecordError: If the object lacks an attribute or holds something impossible.
+        """
+        if isinstance(record, Grade):
+            return record
+        try:
+            return cls(
+                user_id=record.user_id,
+                course_id=record.course_id,
+                percent_grade=record.percent_grade,
+                letter_grade=record.letter_grade,
+                modified=record.modified,
+            )
+        except AttributeError as exc:
+            raise _lacking_attribute("grade", record, exc) from exc
