@@ -64,12 +64,21 @@ class Program:
         status: `active`, `retired`, `unpublished` or `deleted`; unknown ones pass through.
         type: What kind of program it is, `MicroMasters` for one; None where unknown.
         courses: The courses that must be completed.
-        curriculum_courses: Courses that only its curricula name, those of child programs included. Their runs are in the
-            program; completing the program does not take them.
+        curriculum_courses: Courses that only its curricula name, those of child programs included. Their runs are in
+            the program; completing the program does not take them.
 
     Example:
-        >>> program = Program.from_dict({"uuid": "6883080f-0000-4000-8000-000000000001", "courses": [
-        ...     {"key": "DemoX+Intro", "course_runs": [{"key": "course-v1:DemoX+Intro+2024", "type": "verified"}]}]})
+        >>> program = Program.from_dict(
+        ...     {
+        ...         "uuid": "6883080f-0000-4000-8000-000000000001",
+        ...         "courses": [
+        ...             {
+        ...                 "key": "DemoX+Intro",
+        ...                 "course_runs": [{"key": "course-v1:DemoX+Intro+2024", "type": "verified"}],
+        ...             }
+        ...         ],
+        ...     }
+        ... )
         >>> [run.key for run in program.iter_course_runs()]
         ['course-v1:DemoX+Intro+2024']
     """
@@ -117,7 +126,6 @@ class ProgramCatalog(Protocol):
         Raises:
             AdapterError: If the programs cannot be had.
         """
-        ...
 
 
 def _to_tuple(programs: Iterable[Program]) -> tuple[Program, ...]:
@@ -167,7 +175,8 @@ def is_course_run_in_a_program(course_run_key: CourseKey | str, catalog: Program
 
     Args:
         course_run_key: The course run.
-        catalog: The programs. Pass a `ProgramIndex` to ask often: any other catalog is read and indexed for each question.
+        catalog: The programs. Pass a `ProgramIndex` to ask often: any other catalog is read and indexed for each
+            question.
 
     Raises:
         AdapterError: If the catalog cannot answer: then nothing is known, and that is not a "no".
@@ -187,8 +196,8 @@ def completed_programs(
 ) -> dict[str, datetime | None]:
     """Find the programs that one learner has completed, and when each award becomes visible.
 
-    A program is completed when every one of its courses has a run for which the learner holds a passing certificate in the
-    mode of that run. A program without courses is never completed.
+    A program is completed when every one of its courses has a run for which the learner holds a passing certificate in
+    the mode of that run. A program without courses is never completed.
 
     Args:
         certificates: The learner's certificates.
@@ -205,7 +214,9 @@ def completed_programs(
     passed = {str(cert.course_id): cert for cert in certificates if cert.is_passing}
     completed: dict[str, datetime | None] = {}
     for program in programs:
-        matching = [[passed[run.key] for run in course.course_runs if _counts_for(run, passed)] for course in program.courses]
+        matching = [
+            [passed[run.key] for run in course.course_runs if _counts_for(run, passed)] for course in program.courses
+        ]
         if matching and all(matching):
             dates = [min(filter(None, map(_date_of, certs)), default=None) for certs in matching]
             completed[program.uuid] = max(filter(None, dates), default=None)
@@ -216,8 +227,8 @@ _EARNED_IN: Mapping[str | None, str] = {
     CourseMode.CREDIT: CourseMode.VERIFIED,
     CourseMode.NO_ID_PROFESSIONAL: CourseMode.PROFESSIONAL,
 }
-"""The mode in which a run of some type is earned, where that is another: credit is bought on top of a verified certificate,
-and the professional certificates with and without an ID check are one."""
+"""The mode in which a run of some type is earned, where that is another: credit is bought on top of a verified
+certificate, and the professional certificates with and without an ID check are one."""
 
 
 def _counts_for(run: CourseRun, passed: Mapping[str, Certificate]) -> bool:
@@ -276,7 +287,9 @@ class _Shape:
             raise ConfigurationError(f"{self.where}.{name}: {self.value[name]!r} is not a UUID") from exc
 
     def objects(self, name: str) -> Iterator[_Shape]:
-        values = self.value.get(name) or ()
+        values = self.value.get(name)
+        if values is None:
+            return
         if not isinstance(values, list | tuple):
             raise ConfigurationError(f"{self.where}.{name}: a list is wanted here, not {type(values).__name__}")
         for index, value in enumerate(values):

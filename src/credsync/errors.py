@@ -7,7 +7,7 @@ user id and course run only, never by username or e-mail address.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from typing_extensions import override
 
@@ -17,6 +17,7 @@ __all__ = [
     "CredsyncError",
     "InvalidRecordError",
     "NotificationError",
+    "RecordName",
     "SinkError",
     "SinkRejectedError",
     "SinkUnavailableError",
@@ -37,20 +38,39 @@ class CredsyncError(Exception):
     """
 
 
+class RecordName(NamedTuple):
+    """Names a record as far as it is known, without personal data.
+
+    Attributes:
+        kind: `certificate`, `grade` or `program`.
+        user_id: The learner's id; None where the record does not say.
+        target: The course run, or the program's UUID; empty where the record does not say.
+    """
+
+    kind: str
+    user_id: int | None
+    target: str
+
+    @override
+    def __str__(self) -> str:
+        learner = "unknown" if self.user_id is None else self.user_id
+        return f"{self.kind} in {self.target or 'an unknown course run'} for user {learner}"
+
+
 class InvalidRecordError(CredsyncError, ValueError):
     """A record that cannot be what it says it is. A retry helps only after the record was mended.
 
     Attributes:
-        record: What names the record: its kind, course run and user id as far as they are known.
+        record: The record's name, or a text where what is wrong is no certificate or grade.
         field: The field that is wrong.
         reason: What is wrong with it.
 
     Example:
-        >>> print(InvalidRecordError("grade in course-v1:X+Y+Z for user 7", "percent_grade", "nan is not a finite number"))
-        grade in course-v1:X+Y+Z for user 7: percent_grade: nan is not a finite number
+        >>> print(InvalidRecordError(RecordName("grade", 7, "course-v1:X+Y+Z"), "percent_grade", "nan is no number"))
+        grade in course-v1:X+Y+Z for user 7: percent_grade: nan is no number
     """
 
-    def __init__(self, record: str, field: str, reason: str) -> None:
+    def __init__(self, record: RecordName | str, field: str, reason: str) -> None:
         super().__init__(record, field, reason)
         self.record = record
         self.field = field
@@ -174,10 +194,10 @@ class NotificationError(CredsyncError, ExceptionGroup[CredsyncError]):
 def isolated(foreign: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Exception:
     """Call a host's own sink or iterable, and give back what it raises as a value.
 
-    The one place that catches everything: whatever a host's code does wrong ends as an outcome that names the record, or
-    as an error that says where to go on from, and never takes the run's account of what happened with it.
+    The one place that catches everything: whatever a host's code does wrong ends as an outcome that names the record,
+    or as an error that says where to go on from, and never takes the run's account of what happened with it.
     """
     try:
         return foreign(*args, **kwargs)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  # the docstring says why
         return exc

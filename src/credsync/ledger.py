@@ -35,7 +35,8 @@ class Entry:
     Attributes:
         key: What it is about.
         state: How the last try ended.
-        fingerprint: Of what was last delivered; None before the first delivery.
+        fingerprint: Of what the sink holds; None where that is not known: before the first delivery, and from when
+            something else is sent until the sink says that it was delivered.
         source_time: Of what was last delivered; None before the first delivery, or where unknown.
         failed_fingerprint: Of what was rejected; None unless the entry is a dead letter of the sink's.
         reason: Why it is deferred or dead; None once delivered.
@@ -60,11 +61,13 @@ class RunHeader:
     """What a run is about.
 
     Attributes:
-        scope: What is read and how it is decided, JSON-able and without the window: runs of one scope continue each other.
+        scope: What is read and how it is decided, JSON-able and without the window: runs of one scope continue each
+            other.
         start: The window's start, aware; None reads from the beginning.
         end: The window's end, aware; None reads to the end.
         started: When the run began, aware.
         watermark: Up to where everything will have been seen once the run is complete; None where the run leaves gaps.
+        job: `notify`; `retry` for a run over dead letters, or `grade` for a single one, which nothing resumes.
     """
 
     scope: Mapping[str, object]
@@ -72,6 +75,7 @@ class RunHeader:
     end: datetime | None = None
     started: datetime
     watermark: datetime | None = None
+    job: str = "notify"
 
 
 @frozen(kw_only=True)
@@ -96,19 +100,19 @@ class PageRecord:
     Attributes:
         entries: The keys whose entry changed, each once.
         resolved: Keys that need no further look: their deferral or dead letter goes.
-        counts: Records by kind, course run (or program), outcome and reason.
+        read: Records read, by kind: counted when the page came in.
+        counts: Records by kind, course run (or program), outcome and reason: counted as each found its end.
         failures: Failures in full, JSON-able, for the run's report.
-        stage: The stage the page belongs to.
-        cursor: Where the next page starts; None when the stage is done.
+        checkpoint: The stage and the cursor to go on with; None leaves the run's checkpoint where it is.
         at: When the outcomes came in, aware.
     """
 
     entries: Sequence[Entry] = ()
     resolved: Collection[UpdateKey] = ()
+    read: Mapping[str, int] = field(factory=dict)
     counts: Mapping[tuple[str, str, str, str], int] = field(factory=dict)
     failures: Sequence[Mapping[str, object]] = ()
-    stage: str
-    cursor: Cursor | None
+    checkpoint: tuple[str, Cursor | None] | None = None
     at: datetime
 
 
@@ -120,21 +124,24 @@ class Ledger(Protocol):
 
         Args:
             header: What the run is about.
-            resume: Go on with the last run, which did not complete, instead of a new one.
+            resume: Go on where the last run stands, which did not complete, and take over its account.
 
         Raises:
             ConfigurationError: If another run holds the ledger, or there is nothing to resume, or it had another scope.
             AdapterError: If the ledger cannot be read or written.
         """
-        ...
 
-    def finish(self, status: str, at: datetime) -> None:
-        """Close the run with its status and give the lock back.
+    def finish(self, status: str, at: datetime, reason: str | None = None) -> None:
+        """Close the run and give the lock back.
+
+        Args:
+            status: `complete` or `stopped`.
+            at: When it ended, aware.
+            reason: What stopped it; None where it is complete.
 
         Raises:
             AdapterError: If the ledger cannot be written.
         """
-        ...
 
     def find_entries(self, keys: Collection[UpdateKey]) -> Mapping[UpdateKey, Entry]:
         """Return what is known of some keys, in one look-up; an unknown one is absent.
@@ -142,7 +149,6 @@ class Ledger(Protocol):
         Raises:
             AdapterError: If the ledger cannot be read.
         """
-        ...
 
     def record(self, page: PageRecord) -> None:
         """Write down what became of a page; durable before it returns.
@@ -150,12 +156,17 @@ class Ledger(Protocol):
         Raises:
             AdapterError: If the ledger cannot be written.
         """
-        ...
 
-    def pending(self, state: EntryState, kind: str | None = None) -> PageSource[Entry]:
-        """Return the entries that are deferred or dead, of one kind or of all.
+    def pending(
+        self, state: EntryState, kind: str | None = None, *, before_run: int | None = None
+    ) -> PageSource[Entry]:
+        """Return the entries that are deferred or dead.
+
+        Args:
+            state: Deferred or dead.
+            kind: Of this kind of update; None is every kind.
+            before_run: Only those last tried before this run; None takes all.
 
         Raises:
             AdapterError: If the ledger cannot be read.
         """
-        ...

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from functools import lru_cache
 from typing import Protocol, TypeAlias, cast
 
@@ -17,7 +16,14 @@ from attrs import field, frozen
 from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey
 
-from credsync.errors import InvalidRecordError
+from credsync.errors import InvalidRecordError, RecordName
+from credsync.vocabulary import (
+    CERTIFICATE_RELEVANT_MODES,
+    INTERESTING_STATUSES,
+    PASSING_STATUSES,
+    CertificateStatus,
+    CourseMode,
+)
 
 __all__ = [
     "CERTIFICATE_RELEVANT_MODES",
@@ -36,65 +42,8 @@ __all__ = [
 ]
 
 MAX_COURSE_KEY_LENGTH = 255
-"""Characters in a course key: the width of `course_id` in the LMS tables and of `CourseRun.key` in the Credentials service."""
-
-
-class CertificateStatus(StrEnum):
-    """The certificate statuses of Open edX (`lms.djangoapps.certificates`); real data may hold others."""
-
-    DELETED = "deleted"
-    DELETING = "deleting"
-    DOWNLOADABLE = "downloadable"
-    ERROR = "error"
-    GENERATING = "generating"
-    NOTPASSING = "notpassing"
-    RESTRICTED = "restricted"
-    UNAVAILABLE = "unavailable"
-    AUDITING = "auditing"
-    AUDIT_PASSING = "audit_passing"
-    AUDIT_NOTPASSING = "audit_notpassing"
-    HONOR_PASSING = "honor_passing"
-    UNVERIFIED = "unverified"
-    INVALIDATED = "invalidated"
-    REQUESTING = "requesting"
-
-
-class CourseMode(StrEnum):
-    """The course modes of Open edX (`common.djangoapps.course_modes`); real data may hold others."""
-
-    AUDIT = "audit"
-    CREDIT = "credit"
-    HONOR = "honor"
-    NO_ID_PROFESSIONAL = "no-id-professional"
-    PROFESSIONAL = "professional"
-    VERIFIED = "verified"
-    MASTERS = "masters"
-    EXECUTIVE_EDUCATION = "executive-education"
-    PAID_EXECUTIVE_EDUCATION = "paid-executive-education"
-    UNPAID_EXECUTIVE_EDUCATION = "unpaid-executive-education"
-    PAID_BOOTCAMP = "paid-bootcamp"
-    UNPAID_BOOTCAMP = "unpaid-bootcamp"
-
-
-PASSING_STATUSES: frozenset[str] = frozenset({CertificateStatus.DOWNLOADABLE, CertificateStatus.GENERATING})
-"""The statuses of a learner who has passed."""
-
-INTERESTING_STATUSES: frozenset[str] = frozenset({CertificateStatus.NOTPASSING, CertificateStatus.DOWNLOADABLE})
-"""The statuses whose grade the credentials service wants to know."""
-
-CERTIFICATE_RELEVANT_MODES: frozenset[str] = frozenset(
-    {
-        CourseMode.CREDIT,
-        CourseMode.VERIFIED,
-        CourseMode.PROFESSIONAL,
-        CourseMode.NO_ID_PROFESSIONAL,
-        CourseMode.EXECUTIVE_EDUCATION,
-        CourseMode.PAID_EXECUTIVE_EDUCATION,
-        CourseMode.PAID_BOOTCAMP,
-        CourseMode.MASTERS,
-    }
-)
-"""The modes whose certificates count for credentials, whatever a host says about eligibility."""
+"""Characters in a course key: the width of `course_id` in the LMS tables and of `CourseRun.key` in the Credentials
+service."""
 
 
 @lru_cache(maxsize=65_536)
@@ -127,12 +76,10 @@ class LearnerRecord(Protocol):
     @property
     def id(self) -> int:
         """The learner's id on the learning platform."""
-        ...
 
     @property
     def username(self) -> str | None:
         """The learner's username, None while only the id is known."""
-        ...
 
 
 class CertificateRecord(Protocol):
@@ -145,22 +92,18 @@ class CertificateRecord(Protocol):
     @property
     def user(self) -> LearnerRecord:
         """Whose certificate it is."""
-        ...
 
     @property
     def course_id(self) -> CourseKey | str:
         """The course run it was earned in."""
-        ...
 
     @property
     def mode(self) -> str:
         """The course mode, a slug."""
-        ...
 
     @property
     def status(self) -> str:
         """The certificate status, a slug."""
-        ...
 
 
 class GradeRecord(Protocol):
@@ -169,27 +112,22 @@ class GradeRecord(Protocol):
     @property
     def user_id(self) -> int:
         """The learner's id; the learner may be missing."""
-        ...
 
     @property
     def course_id(self) -> CourseKey | str:
         """The course run that was graded."""
-        ...
 
     @property
     def letter_grade(self) -> str | None:
         """The letter, empty or None while not passing."""
-        ...
 
     @property
     def percent_grade(self) -> float | None:
         """The grade as a fraction, 0 to 1."""
-        ...
 
     @property
     def modified(self) -> datetime | None:
         """When the grade last changed, aware."""
-        ...
 
 
 @frozen(kw_only=True)
@@ -213,16 +151,24 @@ Objection: TypeAlias = tuple[str, str] | None
 """What is wrong with a value: the field and the reason."""
 
 
-def _name_record(kind: str, record: object) -> str:
-    """Name a record, ours or a host's, for an error message."""
-    course_run = getattr(record, "course_id", "an unknown course run")
-    user_id = getattr(record, "user_id", None) or getattr(getattr(record, "user", None), "id", "unknown")
-    return f"{kind} in {course_run} for user {user_id}"
+def _name_record(kind: str, record: object) -> RecordName:
+    """Name a record, ours or a host's, for an error."""
+    user_id = getattr(record, "user_id", None)
+    if user_id is None:
+        user_id = getattr(getattr(record, "user", None), "id", None)
+    target = _legible(str(getattr(record, "course_id", "")))
+    return RecordName(kind, user_id if isinstance(user_id, int) else None, target)
+
+
+def _legible(text: str) -> str:
+    """Shorten a text from outside, and escape what doesn't print: it goes on to logs, reports and the ledger."""
+    return (text if text.isprintable() else repr(text)[1:-1])[:MAX_COURSE_KEY_LENGTH]
 
 
 def _lacking_attribute(kind: str, record: object, exc: AttributeError) -> InvalidRecordError:
-    reason = f"a {type(record).__name__} has no such attribute"
-    return InvalidRecordError(_name_record(kind, record), str(exc.name), reason)
+    # Python fills in `name` and `obj` for most attribute errors, not for those that a property raises itself.
+    owner = type(exc.obj if exc.name else record).__name__
+    return InvalidRecordError(_name_record(kind, record), exc.name or "attribute", f"a {owner} has no such attribute")
 
 
 def _to_course_key(value: CourseKey | str) -> CourseKey:
@@ -239,17 +185,30 @@ def _check_course_key(value: object) -> Objection:
     return "course_id", f"{str(value)[:80]!r} is not a course key of at most {MAX_COURSE_KEY_LENGTH} characters"
 
 
+def _to_fraction(value: float | Decimal | None) -> float | None:
+    """Make a float of what database drivers give for one. What is none stays what it is, for the check."""
+    try:
+        return float(value) if type(value) is int or isinstance(value, Decimal) else value
+    except (OverflowError, ValueError):  # too large for a float, or a signalling NaN
+        return math.nan
+
+
 def _to_utc(value: datetime | None) -> datetime | None:
     """Express an aware datetime in UTC. What is none stays what it is, for the check that can name the record."""
     if value is None or not isinstance(value, datetime) or value.tzinfo is UTC or value.utcoffset() is None:
         return value
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        return value
 
 
 def _check_utc(name: str, value: object) -> Objection:
     if value is None or (isinstance(value, datetime) and value.tzinfo is UTC):
         return None
-    return name, f"{value} has no time zone" if isinstance(value, datetime) else f"{value!r} is not a datetime"
+    if not isinstance(value, datetime):
+        return name, f"{value!r} is not a datetime"
+    return name, f"{value} has no time zone" if value.utcoffset() is None else f"{value} lies outside the years of UTC"
 
 
 def _check_text(name: str, value: object) -> Objection:
@@ -259,7 +218,7 @@ def _check_text(name: str, value: object) -> Objection:
 def _check_fraction(value: object) -> Objection:
     if value is None:
         return None
-    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+    if not isinstance(value, float):
         return "percent_grade", f"{value!r} is not a number"
     if not math.isfinite(value):
         return "percent_grade", f"{value} is not a finite number"
@@ -267,8 +226,15 @@ def _check_fraction(value: object) -> Objection:
 
 
 def _check_user_id(value: object) -> Objection:
+    """Object to what is no id, without showing it: it may be a name."""
     is_id = isinstance(value, int) and not isinstance(value, bool)
-    return None if is_id else ("user_id", f"{value!r} is not a user id")
+    return None if is_id else ("user_id", f"a {type(value).__name__} is not a user id")
+
+
+def _check_learner(value: object) -> Objection:
+    if isinstance(value, Learner):
+        return _check_user_id(value.id)
+    return "user", f"a {type(value).__name__} is not a learner"
 
 
 @frozen(kw_only=True)
@@ -305,7 +271,7 @@ class Certificate:
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be, naming the record."""
         objection = (
-            _check_user_id(self.user.id)
+            _check_learner(self.user)
             or _check_course_key(self.course_id)
             or _check_text("mode", self.mode)
             or _check_text("status", self.status)
@@ -345,7 +311,7 @@ class Certificate:
                 status=record.status,
                 modified_date=getattr(record, "modified_date", None),
                 created_date=getattr(record, "created_date", None),
-                date_override=override if isinstance(override, datetime) else getattr(override, "date", None),
+                date_override=override if isinstance(override, datetime) else getattr(override, "date", override),
             )
         except AttributeError as exc:
             raise _lacking_attribute("certificate", record, exc) from exc
@@ -374,7 +340,7 @@ class Grade:
 
     user_id: int
     course_id: CourseKey = field(converter=_to_course_key)
-    percent_grade: float | None = None
+    percent_grade: float | None = field(default=None, converter=_to_fraction)
     letter_grade: str | None = None
     modified: datetime | None = field(default=None, converter=_to_utc)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -40,7 +41,7 @@ class PageSource(Protocol[R_co]):
     """Records in a stable total order, a page at a time.
 
     An implementation must give each record that does not change exactly once over a walk, must not hold more than the
-    page, and should continue after the last key seen rather than count rows. It may raise `SourceError`, and nothing else.
+    page, and should continue after the last key seen rather than count rows. It may raise `SourceError`, nothing else.
     """
 
     def fetch(self, after: Cursor | None, limit: int) -> Page[R_co]:
@@ -53,7 +54,6 @@ class PageSource(Protocol[R_co]):
         Raises:
             SourceError: If the records cannot be read.
         """
-        ...
 
 
 Pageable: TypeAlias = PageSource[R] | Iterable[R]
@@ -66,13 +66,13 @@ def paged_query(source: Pageable[R], delay: float = 0, page_size: int = 100) -> 
     Lazy: the next page is read when its first item is asked for, and the one before it is let go.
 
     Args:
-        source: A `PageSource`, anything sized (or with `count()`) and sliceable such as a QuerySet, or any other iterable;
-            generators may be infinite.
+        source: A `PageSource`, anything sized (or with `count()`) and sliceable such as a QuerySet, or any other
+            iterable; generators may be infinite.
         delay: Seconds to pause between pages, not before the first.
         page_size: Items a page holds, 1 or more.
 
     Raises:
-        ConfigurationError: If the page size is below 1 or the delay negative; at once, before anything is read.
+        ConfigurationError: If the page size is below 1, or the delay negative or endless: at once, with nothing read.
         SourceError: If the source fails; its `cursor` says where to go on from. Items read before it have been yielded.
         InvalidRecordError: If a `PageSource` could not build the item.
 
@@ -88,12 +88,12 @@ def check_paging(delay: float, page_size: int) -> None:
     """Refuse a delay and page size that make no sense.
 
     Raises:
-        ConfigurationError: If the page size is below 1 or the delay negative.
+        ConfigurationError: If the page size is below 1, or the delay negative or endless.
     """
     if page_size < 1:
         raise ConfigurationError(f"page size {page_size}: a page holds 1 record or more")
-    if not delay >= 0:
-        raise ConfigurationError(f"delay {delay}: a pause lasts 0 seconds or more")
+    if not 0 <= delay < math.inf:
+        raise ConfigurationError(f"delay {delay}: a pause lasts 0 seconds or more, and ends")
 
 
 def iter_pages(
@@ -117,8 +117,10 @@ def iter_pages(
         return _iter_fetched(source, page_size, after, pause)
     start = after if isinstance(after, int) else 0
     if _is_sliceable(source):
-        return _iter_fetched(_SlicedSource(source), page_size, start, pause)
-    return _iter_taken(islice(source, start, None), page_size, start, pause)
+        return _iter_counted(partial(_iter_slice, source), page_size, start, pause)
+    # Opened with the first item asked for: a host's `__iter__` may read, and fail.
+    remaining = islice(chain.from_iterable([source]), start, None)
+    return _iter_counted(lambda _, count: islice(remaining, count), page_size, start, pause)
 
 
 def _iter_numbered(pages: Iterator[Page[R]]) -> Iterator[tuple[int, R]]:
@@ -129,6 +131,8 @@ def _iter_numbered(pages: Iterator[Page[R]]) -> Iterator[tuple[int, R]]:
                 raise record
             index += 1
             yield index, record
+            del record
+        del page  # while the next page is read, this one is gone
 
 
 def _pause(delay: float) -> Callable[[], None] | None:
@@ -140,6 +144,8 @@ def _iter_fetched(
 ) -> Iterator[Page[R]]:
     while True:
         page = isolated(source.fetch, after, page_size)
+        if isinstance(page, SourceError) and page.cursor is not None:
+            raise page
         if isinstance(page, Exception):
             raise _source_error(page, after) from page
         yield page
@@ -151,36 +157,43 @@ def _iter_fetched(
             pause()
 
 
-def _iter_taken(
-    remaining: Iterator[R], page_size: int, start: int, pause: Callable[[], None] | None
+def _iter_counted(
+    take: Callable[[int, int], Iterable[R]], page_size: int, start: int, pause: Callable[[], None] | None
 ) -> Iterator[Page[R]]:
+    """Yield the pages of a source without cursors of its own; the number of items before is one.
+
+    Args:
+        take: Gives, lazily, so many items behind so many.
+        page_size: Items a page holds at most.
+        start: Items to leave out.
+        pause: Called between pages, once another one is known to come.
+    """
+    records: list[R] = []
     while True:
-        records: list[R] = []
-        error = isolated(records.extend, islice(remaining, page_size))
+        error = isolated(records.extend, take(start + len(records), page_size - len(records)))
         start += len(records)
-        if records:
-            yield Page(records, start)
+        is_last = error is None and len(records) < page_size
+        if records or is_last:
+            yield Page(records, None if is_last else start)
         if error is not None:
             raise _source_error(error, start) from error
-        if len(records) < page_size:
+        if is_last:
             return
-        del records  # while the next page is read, this one is gone
+        records = []  # while the next page is read, this one is gone
         if pause:
-            ahead: list[R] = []
-            error = isolated(ahead.extend, islice(remaining, 1))
+            error = isolated(records.extend, take(start, 1))
             if error is not None:
                 raise _source_error(error, start) from error
-            if not ahead:
-                return
-            remaining = chain(ahead, remaining)
-            pause()
+            if records:
+                pause()
 
 
 def _source_error(error: Exception, cursor: Cursor | None) -> SourceError:
-    """Say where to go on from; a source's own error keeps the cursor it names."""
+    """Say what failed, and where to go on from."""
     if isinstance(error, SourceError):
-        return error if error.cursor is not None else SourceError(error.message, cursor)
-    return SourceError(f"the source failed with {type(error).__name__} behind {cursor!r}", cursor)
+        return SourceError(error.message, cursor)
+    place = f"behind {cursor!r}" if cursor else "at its start"
+    return SourceError(f"the source failed with {type(error).__name__} {place}", cursor)
 
 
 class _Sliceable(Protocol[R_co]):
@@ -188,28 +201,16 @@ class _Sliceable(Protocol[R_co]):
 
 
 def _is_sliceable(source: Iterable[R]) -> TypeGuard[_Sliceable[R]]:
-    """Whether an iterable is sized, or has `count()`, and gives slices; mappings and deques have items but no slices."""
+    """Whether an iterable is sized, or has `count()`, and gives slices; mappings and deques have items but no slices.
+
+    Asking is the only way to know, and whatever it raises is a no. A QuerySet reads nothing for an empty slice.
+    """
     if isinstance(source, Mapping) or not (hasattr(source, "__len__") or hasattr(source, "count")):
         return False
-    try:
-        source[0:0]  # type: ignore[index]  # asking is the only way to know; a QuerySet reads nothing for an empty slice
-    except (TypeError, KeyError):
-        return False
-    return True
+    answer = isolated(lambda: source[0:0])  # type: ignore[index]  # whether it can is the question
+    return not isinstance(answer, Exception)
 
 
-@frozen
-class _SlicedSource(Generic[R]):
-    """A page source over slices; its cursor is the number of items before."""
-
-    source: _Sliceable[R]
-
-    def fetch(self, after: Cursor | None, limit: int) -> Page[R]:
-        start = after if isinstance(after, int) else 0
-        records = list(self.source[start : start + limit])
-        end = start + len(records)
-        return Page(records, end if len(records) == limit and self._reaches_beyond(end) else None)
-
-    def _reaches_beyond(self, end: int) -> bool:
-        """Look for one item more: cheaper than counting a QuerySet, and right where rows come and go."""
-        return bool(list(self.source[end : end + 1]))
+def _iter_slice(source: _Sliceable[R], start: int, count: int) -> Iterator[R]:
+    """Yield the items of a slice. Nothing asks for its length: a QuerySet's would be a query."""
+    yield from islice(source[start : start + count], count)

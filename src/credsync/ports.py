@@ -13,7 +13,7 @@ from credsync.ledger import Ledger
 from credsync.model import CertificateRecord, CourseMode, GradeRecord, LearnerRecord
 from credsync.paging import PageSource
 from credsync.selection import Selection
-from credsync.updates import Deferred, Delivered, Outcome, Rejected, Update
+from credsync.updates import SINK_UNAVAILABLE, Deferred, Delivered, Outcome, Rejected, Update
 
 __all__ = [
     "CertificateStore",
@@ -33,6 +33,7 @@ __all__ = [
     "per_update",
 ]
 
+
 class RecordKey(NamedTuple):
     """Names a learner's certificate or grade; a plain tuple of the same two is equal to it.
 
@@ -49,12 +50,10 @@ class RecordSource(Protocol):
     """Everything a learning platform knows of certificates and grades, to be selected from."""
 
     def certificates(self, selection: Selection) -> PageSource[CertificateRecord]:
-        """Return the selected certificates, those included whose date override changed in the window; reads nothing yet."""
-        ...
+        """Return the selected certificates, those included whose date override changed in the window. Reads nothing."""
 
     def grades(self, selection: Selection) -> PageSource[GradeRecord]:
         """Return the selected grades; reads nothing yet."""
-        ...
 
 
 class LearnerDirectory(Protocol):
@@ -66,7 +65,6 @@ class LearnerDirectory(Protocol):
         Raises:
             SourceError: If the learners cannot be read.
         """
-        ...
 
 
 class CertificateStore(Protocol):
@@ -78,7 +76,6 @@ class CertificateStore(Protocol):
         Raises:
             SourceError: If the certificates cannot be read.
         """
-        ...
 
 
 class GradeStore(Protocol):
@@ -90,7 +87,6 @@ class GradeStore(Protocol):
         Raises:
             SourceError: If the grades cannot be read.
         """
-        ...
 
 
 class CredentialSink(Protocol):
@@ -99,14 +95,14 @@ class CredentialSink(Protocol):
     def deliver(self, updates: Sequence[Update]) -> Sequence[Outcome]:
         """Deliver a batch, and return one outcome per update, in order.
 
-        An implementation must have an update durably before it says `Delivered`, must keep the order of updates that share
-        a key, and must be idempotent: the same update may come again. A batch never holds two updates with one key.
+        An implementation must have an update durably before it says `Delivered`, must keep the order of updates that
+        share a key, and must be idempotent: the same update may come again. A batch never holds two updates with one
+        key.
 
         Raises:
             SinkUnavailableError: If nothing of the batch is known to have arrived and a later try may fare better.
-                Where some of it arrived, the rest is `Deferred` instead.
+                Where some of it arrived, the rest is `Deferred` with the reason `SINK_UNAVAILABLE` instead.
         """
-        ...
 
 
 class Policy(Protocol):
@@ -114,15 +110,12 @@ class Policy(Protocol):
 
     def is_credentials_enabled(self) -> bool:
         """Whether anything is to be sent to the credentials service at all."""
-        ...
 
     def is_learner_records_enabled_for_org(self, org: str) -> bool:
         """Whether learner records, and so grades, are switched on for an organisation."""
-        ...
 
     def is_eligible_for_certificate(self, mode: str) -> bool:
         """Whether a course mode, perhaps an unknown slug, can earn a certificate."""
-        ...
 
 
 class DefaultPolicy:
@@ -151,7 +144,6 @@ class SiteConfiguration(Protocol):
 
     def has_org(self, org: str) -> bool:
         """Whether the organisation's course runs belong to the site."""
-        ...
 
 
 def _to_orgs(orgs: str | Iterable[str]) -> frozenset[str]:
@@ -176,7 +168,9 @@ class SiteOrgs:
 
 @frozen(kw_only=True)
 class Host:
-    """What one host provides. A port that a run needs and the host lacks is a `ConfigurationError` before its first record.
+    """What one host provides.
+
+    A port that a run needs and the host lacks is a `ConfigurationError` before its first record.
 
     Attributes:
         catalog: All programs of all sites; a `ProgramIndex` made from them will do, and is not built again.
@@ -202,8 +196,8 @@ def per_update(send: Callable[[Update], Outcome | None]) -> CredentialSink:
 
     Args:
         send: Delivers one update. It may return an outcome, return None for `Delivered`, or raise `SinkRejectedError`
-            (this update is rejected) or `SinkUnavailableError` (nothing behind it is tried). Any other exception rejects
-            the update and goes no further.
+            (this update is rejected) or `SinkUnavailableError` (nothing behind it is tried). Any other exception
+            rejects the update and goes no further.
 
     Example:
         >>> sent = []
@@ -225,7 +219,7 @@ class _PerUpdateSink:
             if isinstance(answer, SinkUnavailableError):
                 if not outcomes:
                     raise answer
-                later = Deferred(reason=answer.message, retry_after=answer.retry_after)
+                later = Deferred(reason=SINK_UNAVAILABLE, retry_after=answer.retry_after)
                 return outcomes + [later] * (len(updates) - len(outcomes))
             outcomes.append(_to_outcome(answer))
         return outcomes

@@ -1,7 +1,7 @@
 """The business rules: given the facts, why a record is not sent, or None.
 
-Pure: a rule looks nothing up, logs nothing, and never reads the time. `check_grade` and its neighbours hold the order in
-which rules object; the first objection is the reason.
+Pure: a rule looks nothing up, logs nothing, and never reads the time. `credsync.planning` asks them in their order; the
+first objection is the reason.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from opaque_keys.edx.keys import CourseKey
 
 from credsync.errors import ConfigurationError
@@ -26,20 +26,23 @@ def _orgs(values: Iterable[str] | None) -> frozenset[str] | None:
     return frozenset({values}) if isinstance(values, str) else None if values is None else frozenset(values)
 
 
-def _utc(value: datetime | None) -> datetime | None:
+def _to_utc(value: datetime | None) -> datetime | None:
     if value is None:
         return None
     if value.utcoffset() is None:
         raise ConfigurationError(f"the window's bound {value.isoformat()} has no time zone")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as exc:
+        raise ConfigurationError(f"the window's bound {value.isoformat()} lies outside the years of UTC") from exc
 
 
 @frozen(kw_only=True)
 class Selection:
     """Which certificates and grades to read: those that meet every condition given.
 
-    None sets no condition; an empty set selects nothing. Times are a half-open window `[start, end)` over when a record,
-    or a certificate's date override, last changed.
+    None sets no condition; an empty set selects nothing. Times are a half-open window `[start, end)` over when a
+    record, or a certificate's date override, last changed.
 
     Attributes:
         course_runs: Course runs, as strings once built; course keys are taken too.
@@ -49,7 +52,7 @@ class Selection:
         orgs: Organisations of the course runs; a string is one of them.
 
     Raises:
-        ConfigurationError: If the window is empty or a bound has no time zone.
+        ConfigurationError: If the window is empty, or a bound has no time zone or no year in UTC.
         InvalidRecordError: If a course run is no course key.
 
     Example:
@@ -58,8 +61,8 @@ class Selection:
     """
 
     course_runs: frozenset[str] | None = field(default=None, converter=_course_runs)
-    start: datetime | None = field(default=None, converter=_utc)
-    end: datetime | None = field(default=None, converter=_utc)
+    start: datetime | None = field(default=None, converter=_to_utc)
+    end: datetime | None = field(default=None, converter=_to_utc)
     user_ids: frozenset[int] | None = field(default=None, converter=_user_ids)
     orgs: frozenset[str] | None = field(default=None, converter=_orgs)
 
@@ -74,6 +77,10 @@ class Selection:
     def is_everything(self) -> bool:
         """Whether nothing is filtered out."""
         return self == Selection()
+
+    def without_window(self) -> Selection:
+        """Return the selection of the same records, whenever they changed."""
+        return evolve(self, start=None, end=None)
 
     def is_in_window(self, moment: datetime) -> bool:
         """Whether `moment` lies in the window."""

@@ -1,8 +1,8 @@
 """What goes to a sink, and what comes back.
 
 Each update says which entry on the other side it is about (`key`), how old the news is (`source_time`), and whether it
-would change anything (`fingerprint`). An update holds the learner's username, since that is what the credentials service
-knows learners by; no `repr` shows it.
+would change anything (`fingerprint`). An update holds the learner's username, since that is what the credentials
+service knows learners by; no `repr` shows it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing_extensions import override
 from credsync.model import CertificateStatus
 
 __all__ = [
+    "INTERRUPTED",
+    "SINK_UNAVAILABLE",
     "CertificateUpdate",
     "Deferred",
     "Delivered",
@@ -53,7 +55,12 @@ class UpdateKey(NamedTuple):
 
 
 def _fingerprint(*facts: object) -> str:
+    """Digest facts in their plainest form: equal facts give equal digests, whatever type carries them."""
     return blake2b(repr(facts).encode(), digest_size=16).hexdigest()
+
+
+def _moment(value: datetime | None) -> str | None:
+    return None if value is None else value.astimezone(UTC).isoformat()
 
 
 @frozen(kw_only=True)
@@ -98,7 +105,7 @@ class CertificateUpdate:
     @property
     def fingerprint(self) -> str:
         """A digest of what the service would store: equal digests, nothing to send."""
-        return _fingerprint(self.username, self.mode, self.is_awarded, self.date_override)
+        return _fingerprint(self.username, str(self.mode), self.is_awarded, _moment(self.date_override))
 
 
 @frozen(kw_only=True)
@@ -138,7 +145,9 @@ class GradeUpdate:
     @property
     def fingerprint(self) -> str:
         """A digest of what the service would store: equal digests, nothing to send."""
-        return _fingerprint(self.username, self.letter_grade, self.percent_grade, self.verified, self.source_time)
+        letter = str(self.letter_grade or "")  # None and empty are one on the wire
+        moment = _moment(self.source_time)
+        return _fingerprint(self.username, letter, float(self.percent_grade), self.verified, moment)
 
 
 @frozen(kw_only=True)
@@ -171,7 +180,7 @@ class ProgramAward:
     @property
     def fingerprint(self) -> str:
         """A digest of what the service would store: equal digests, nothing to send."""
-        return _fingerprint(self.username, "awarded", self.visible_date)
+        return _fingerprint(self.username, "awarded", _moment(self.visible_date))
 
 
 @frozen(kw_only=True)
@@ -235,6 +244,13 @@ class Rejected:
 
     reason: str
     status: int | None = None
+
+
+SINK_UNAVAILABLE = "sink_unavailable"
+"""Why an update is deferred that the sink could not take, for no fault of the update's. It stops the run."""
+
+INTERRUPTED = "interrupted"
+"""Why an update is deferred that was not sent any more, since the run is to stop."""
 
 
 @frozen(kw_only=True)
