@@ -1,0 +1,316 @@
+"""The ledger in a database: what was delivered, what was not, and where each run stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, literal, select
+from sqlalchemy.exc import IntegrityError
+
+from credsync.adapters.sql.engine import Database, close, describe, open_database
+from credsync.adapters.sql.faults import translating
+from credsync.adapters.sql.ledger_entries import (
+    PendingEntries,
+    drop_entries,
+    find_entries,
+    forget_entries,
+    keep_entries,
+)
+from credsync.adapters.sql.ledger_tables import (
+    MAX_REASON_LENGTH,
+    READ,
+    counts,
+    destinations,
+    failures,
+    get_datetime,
+    get_micros,
+    get_text,
+    is_current,
+    migrate,
+    runs,
+    timeline,
+    to_datetime,
+    to_micros,
+    to_text,
+)
+from credsync.adapters.sql.run_lock import take_lock
+from credsync.adapters.sql.upsert import upsert
+from credsync.errors import AdapterError, ConfigurationError, CredsyncError
+from credsync.ledger import Entry, EntryState, PageRecord, RunHeader, RunState
+from credsync.report import KEPT_FAILURES
+from credsync.updates import UpdateKey
+
+__all__ = ["SqlLedger"]
+
+
+class SqlLedger:
+    """A durable `Ledger` on SQLite, PostgreSQL, MySQL or MariaDB.
+
+    Holds one connection; a run's lock goes with it. A new ledger is made where there is none, an older one is brought
+    to the newest version, and a newer one is refused.
+
+    Args:
+        database: A path, which means a SQLite file, a SQLAlchemy URL, or an engine.
+        destination: Where the updates go: what one destination has says nothing about another.
+
+    Raises:
+        ConfigurationError: If the database is no ledger and cannot become one, or is of a newer version.
+        AdapterError: If it cannot be reached.
+    """
+
+    def __init__(self, database: Database, destination: str = "") -> None:
+        self._database = database
+        self._engine = open_database(database)
+        self._give_back: Callable[[], None] | None = None
+        self._run_id = 0
+        try:
+            with self._translating(ConfigurationError):
+                self._connection = self._engine.connect()
+                self._bring_up_to_date()
+                self._destination_id = _find_destination(self._connection, destination)
+        except BaseException:
+            close(self._engine, self._database)
+            raise
+
+    def close(self) -> None:
+        """Let go of the connection, and of the lock with it."""
+        self._release()
+        self._connection.close()
+        close(self._engine, self._database)
+
+    def begin(self, header: RunHeader, *, resume: bool = False) -> RunState:
+        """Take the ledger's lock and open a run, or go on with the last one."""
+        with self._translating(ConfigurationError):
+            self._give_back = take_lock(self._connection)
+            if self._give_back is None:
+                raise ConfigurationError(f"another run holds the ledger: {self._describe_holder()}")
+            try:
+                with self._connection.begin():
+                    state = self._resume(header) if resume else RunState(run_id=self._open_run(header, {}))
+            except BaseException:
+                self._release()
+                raise
+        self._run_id = state.run_id
+        return state
+
+    def finish(self, status: str, at: datetime, reason: str | None = None) -> None:
+        """Close the run and give the lock back."""
+        try:
+            with self._translating(), self._connection.begin():
+                self._update_run(status=status, updated=to_micros(at), reason=to_text(reason))
+        finally:
+            self._release()
+
+    def find_entries(self, keys: Collection[UpdateKey]) -> Mapping[UpdateKey, Entry]:
+        """Return what is known of some keys."""
+        with self._translating(), self._connection.begin():
+            return find_entries(self._connection, self._destination_id, keys)
+
+    def record(self, page: PageRecord) -> None:
+        """Write down what became of a page, in one transaction."""
+        at = get_micros(page.at)
+        with self._translating(), self._connection.begin():
+            keep_entries(self._connection, self._destination_id, self._run_id, page.entries, at)
+            drop_entries(self._connection, self._destination_id, page.resolved)
+            self._count(page, at)
+            place = {}
+            if page.checkpoint is not None:
+                stage, cursor = page.checkpoint
+                place = {"stage": stage, "place": json.dumps(cursor)}
+            self._update_run(updated=at, **place)
+
+    def pending(self, state: EntryState, kind: str | None = None, *, before_run: int | None = None) -> PendingEntries:
+        """Return the entries that are deferred or dead, in the order of their keys."""
+        return PendingEntries(self._read, self._destination_id, state, kind, before_run)
+
+    def forget(self, keys: Collection[UpdateKey]) -> int:
+        """Drop the deferrals and dead letters of some keys, on purpose, and return how many were known.
+
+        What was delivered for a key is not forgotten with them, so that nothing older can overwrite it later.
+        """
+        with self._translating(), self._connection.begin():
+            return forget_entries(self._connection, self._destination_id, keys)
+
+    def find_watermark(self, scope: Mapping[str, object]) -> datetime | None:
+        """Return up to where everything of a scope was seen by runs that completed; None before the first such run."""
+        newest = select(func.max(runs.c.watermark)).where(
+            runs.c.destination_id == self._destination_id,
+            runs.c.scope == _to_json(scope),
+            runs.c.status == "complete",
+        )
+        with self._translating(), self._connection.begin():
+            return to_datetime(self._connection.execute(newest).scalar())
+
+    def find_resumable(self) -> RunHeader | None:
+        """Return what the last run is about if it did not complete, None if it did or there is none."""
+        with self._translating(), self._connection.begin():
+            row = self._last_run()
+        return to_header(row) if row is not None and row.status != "complete" else None
+
+    def _translating(self, lasting: type[CredsyncError] = AdapterError) -> AbstractContextManager[None]:
+        """Translate errors; what cannot be mended by trying again is an error of its own only before a run begins."""
+        return translating(f"ledger {describe(self._engine)}", AdapterError, lasting)
+
+    def _bring_up_to_date(self) -> None:
+        with self._connection.begin():
+            if is_current(self._connection):
+                return
+        give_back = take_lock(self._connection)
+        if give_back is None:
+            raise ConfigurationError(
+                "the ledger is not set up yet, and another process holds it: try again when it is done"
+            )
+        try:
+            with self._connection.begin():
+                migrate(self._connection)
+        finally:
+            give_back()
+
+    def _read(self, statement: Select[Any]) -> Sequence[Any]:
+        with self._translating(), self._connection.begin():
+            return self._connection.execute(statement).all()
+
+    def _describe_holder(self) -> str:
+        """Name the run that holds the ledger; it may go to another destination."""
+        newest = select(runs).where(runs.c.status == "running").order_by(runs.c.id.desc()).limit(1)
+        with self._connection.begin():
+            row = self._connection.execute(newest).first()
+        return f"run {row.id} of {row.process}, begun {to_datetime(row.started)}" if row else "it is just beginning"
+
+    def _release(self) -> None:
+        if self._give_back:
+            self._give_back()
+            self._give_back = None
+
+    def _last_run(self) -> Any:
+        last = select(runs).where(runs.c.destination_id == self._destination_id, runs.c.job == "notify")
+        return self._connection.execute(last.order_by(runs.c.id.desc()).limit(1)).first()
+
+    def _open_run(self, header: RunHeader, values: Mapping[str, object]) -> int:
+        started = to_micros(header.started)
+        result = self._connection.execute(
+            runs.insert().values(
+                {
+                    "destination_id": self._destination_id,
+                    "job": header.job,
+                    "scope": _to_json(header.scope),
+                    "window_start": to_micros(header.start),
+                    "window_end": to_micros(header.end),
+                    "started": started,
+                    "updated": started,
+                    "status": "running",
+                    "watermark": to_micros(header.watermark),
+                    "process": _describe_process(),
+                    **values,
+                }
+            )
+        )
+        return int(result.inserted_primary_key[0])  # type: ignore[index]  # one row was inserted, so it has a key
+
+    def _resume(self, header: RunHeader) -> RunState:
+        """Go on where the last run stands, as a run of its own that takes over its account."""
+        last = self._last_run()
+        if last is None or last.status == "complete":
+            raise ConfigurationError("there is no run to resume" if last is None else f"run {last.id} is complete")
+        wanted = (_to_json(header.scope), to_micros(header.start), to_micros(header.end))
+        if (last.scope, last.window_start, last.window_end) != wanted:
+            raise ConfigurationError(
+                f"run {last.id} had another selection: {_describe_scope(to_header(last))};"
+                " resume it with the same options"
+            )
+        begun = {"started": last.started, "watermark": last.watermark, "stage": last.stage, "place": last.place}
+        run_id = self._open_run(header, begun)
+        for table in (counts, timeline, failures):
+            columns = [column for column in table.columns if column.name not in ("id", "run_id")]
+            account = select(literal(run_id), *columns).where(table.c.run_id == last.id)
+            self._connection.execute(table.insert().from_select(["run_id", *(c.name for c in columns)], account))
+        self._connection.execute(runs.update().where(runs.c.id == last.id).values(status="resumed"))
+        return RunState(run_id=run_id, stage=last.stage, cursor=json.loads(last.place) if last.place else None)
+
+    def _update_run(self, **values: object) -> None:
+        self._connection.execute(runs.update().where(runs.c.id == self._run_id).values(values))
+
+    def _count(self, page: PageRecord, at: int) -> None:
+        """Add a page's counts to the run's: by course run and reason, and by the minute."""
+        by_verdict: Counter[str] = Counter()
+        by_target: Counter[tuple[str, str, str, str]] = Counter()
+        for (kind, target, verdict, reason), records in page.counts.items():
+            by_verdict[verdict] += records
+            by_target[kind, target, verdict, get_text(reason, MAX_REASON_LENGTH)] += records
+        for kind, records in page.read.items():
+            by_target[kind, "", READ, ""] += records
+        upsert(
+            self._connection,
+            counts,
+            [
+                {"run_id": self._run_id, "kind": k, "target": t, "verdict": v, "reason": r, "records": n}
+                for (k, t, v, r), n in by_target.items()
+            ],
+            added="records",
+        )
+        minute = at // 60_000_000
+        upsert(
+            self._connection,
+            timeline,
+            [
+                {"run_id": self._run_id, "minute": minute, "verdict": verdict, "records": n}
+                for verdict, n in by_verdict.items()
+            ],
+            added="records",
+        )
+        if page.failures:
+            self._keep_failures(page.failures)
+
+    def _keep_failures(self, found: Sequence[Mapping[str, object]]) -> None:
+        kept = self._connection.execute(
+            select(func.count()).select_from(failures).where(failures.c.run_id == self._run_id)
+        ).scalar_one()
+        rows = [{"run_id": self._run_id, "failure": json.dumps(failure)} for failure in found[: KEPT_FAILURES - kept]]
+        if rows:
+            self._connection.execute(failures.insert(), rows)
+
+
+def _find_destination(connection: Connection, name: str) -> int:
+    """Return the number of a destination, a new one where it is not known."""
+    by_name = select(destinations.c.id).where(destinations.c.name == name)
+    with connection.begin():
+        known = connection.execute(by_name).scalar()
+    if known is None:
+        with suppress(IntegrityError), connection.begin():  # another process may have been faster
+            connection.execute(destinations.insert().values(name=name))
+        with connection.begin():
+            known = connection.execute(by_name).scalar_one()
+    return int(known)
+
+
+def to_header(row: Any) -> RunHeader:
+    """Return what a run is about."""
+    return RunHeader(
+        scope=json.loads(row.scope),
+        start=to_datetime(row.window_start),
+        end=to_datetime(row.window_end),
+        started=get_datetime(row.started),
+        watermark=to_datetime(row.watermark),
+        job=row.job,
+    )
+
+
+def _to_json(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _describe_scope(header: RunHeader) -> str:
+    given = {name: value for name, value in header.scope.items() if value}
+    window = {name: str(bound) for name, bound in (("start", header.start), ("end", header.end)) if bound}
+    return json.dumps({**given, **window})
+
+
+def _describe_process() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"[:255]

@@ -1,0 +1,49 @@
+"""Insert or update many rows at once, on every database that the adapters speak to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Compiled, Connection, Dialect, Table
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+__all__ = ["upsert"]
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], added: str = "") -> None:
+    """Insert rows, or update those whose primary key is there.
+
+    Hands the rows to the driver as they are: what SQLAlchemy does for each parameter would cost more than the database.
+
+    Args:
+        connection: Where to; the transaction is the caller's.
+        table: The table.
+        rows: A value for every column, as the driver takes it.
+        added: A column whose new value is added to the old one; the others are replaced.
+    """
+    if not rows:
+        return
+    compiled = _compile(table, connection.dialect, added)
+    names = compiled.positiontup  # type: ignore[attr-defined]  # of SQL compilers: the order of positional parameters
+    parameters: Sequence[Any] = [tuple(row[name] for name in names) for row in rows] if names else list(rows)
+    connection.exec_driver_sql(str(compiled), parameters)
+
+
+@cache
+def _compile(table: Table, dialect: Dialect, added: str) -> Compiled:
+    keys = [column.name for column in table.primary_key]
+    others = [column.name for column in table.columns if column.name not in keys]
+    if dialect.name in ("mysql", "mariadb"):
+        replace = mysql.insert(table)
+        replace = replace.on_duplicate_key_update(_changes(table, others, replace.inserted, added))
+        return replace.compile(dialect=dialect)
+    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect.name](table)
+    changed = insert.on_conflict_do_update(index_elements=keys, set_=_changes(table, others, insert.excluded, added))
+    compiled: Compiled = changed.compile(dialect=dialect)
+    return compiled
+
+
+def _changes(table: Table, columns: Collection[str], new: Any, added: str) -> dict[str, Any]:
+    return {name: table.c[name] + new[name] if name == added else new[name] for name in columns}

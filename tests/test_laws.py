@@ -1,0 +1,28 @@
+"""The laws, whatever happens: a campus, runs and mishaps at random, over the ledger in memory."""
+
+from __future__ import annotations
+
+from typing_extensions import override
+
+from credsync.adapters.memory import MemoryLedger
+from tests.laws.machine import LawMachine
+from tests.laws.watch import LedgerUnderTest
+
+
+class MemoryLawMachine(LawMachine):
+    """The laws over a `MemoryLedger`."""
+
+    @override
+    def open_ledger(self) -> LedgerUnderTest:
+        """Open an empty ledger."""
+        return MemoryLedger()
+
+    @override
+    def reopen_ledger(self, ledger: LedgerUnderTest) -> LedgerUnderTest:
+        """Take the lock from a process that is gone."""
+        assert isinstance(ledger, MemoryLedger)
+        ledger.status = "killed"
+        return ledger
+
+
+TestLaws = MemoryLawMachine.TestCase
