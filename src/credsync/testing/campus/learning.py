@@ -246,8 +246,7 @@ class Campus:
         for position in range(MOST_COURSE_RUNS):
             draw = self._draw(user_id, position)
             on_tour = position == 0 and user_id <= UNCERTIFIED_ON_TOUR
-            # Squared, so that the first course runs have far more learners than the last.
-            run = 0 if on_tour else draw.run * draw.run * len(runs) >> 64
+            run = _tour_run(user_id, len(runs)) if on_tour else _popular_run(draw.run, len(runs))
             if run not in taken:
                 taken.add(run)
                 outcome = _tour_outcome(user_id, runs[run]) if on_tour else _outcome(user_id, runs[run], draw)
@@ -267,6 +266,16 @@ def _is_gone(user_id: int) -> bool:
 def _part(draw: int, whole: int) -> int:
     """Scale a 32-bit draw to a part of the whole."""
     return draw * whole >> 32
+
+
+def _popular_run(draw: int, runs: int) -> int:
+    """Pick a run from a 32-bit draw, squared: the first have far more learners than the last."""
+    return draw * draw * runs >> 64
+
+
+def _tour_run(user_id: int, runs: int) -> int:
+    """Lead the early learners to the first run, which has a legacy key, the last of them to one in no program."""
+    return runs - 1 if user_id == UNCERTIFIED_ON_TOUR else 0
 
 
 def _outcome(user_id: int, run: CourseRun, draw: _Draw) -> _Outcome:

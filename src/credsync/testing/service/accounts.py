@@ -32,7 +32,8 @@ class Account:
         staff: Whether the user reaches the staff endpoints, and is not throttled.
         permissions: The model permissions of the user.
         active: An inactive user may do nothing, whatever its permissions.
-        administrator: The claim of that name in its tokens, which rewrites the user at every request; None leaves it out.
+        administrator: The claim of that name in its tokens, which rewrites the user at every request; None leaves it
+            out.
     """
 
     client_id: str
@@ -109,7 +110,7 @@ def _user_from_claims(username: str, claims: Mapping[str, object]) -> User:
 
 
 def _apply_administrator_claim(user: User, claim: object) -> None:
-    """Rewrite the user as the service does: true makes an administrator and staff; false takes both, absence the group."""
+    """Rewrite the user: true makes an administrator and staff; false takes both, absence only the first."""
     user.is_admin = claim is True
     if claim is not None:
         user.staff = claim is True

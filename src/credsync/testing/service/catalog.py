@@ -17,8 +17,8 @@ __all__ = [
     "ProgramJson",
     "Programs",
     "ServiceCatalog",
-    "course_uuid",
     "course_run_uuid",
+    "course_uuid",
     "list_programs",
     "show_program",
 ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from enum import Enum, auto
+from hashlib import blake2b
 from threading import Lock
 
 from credsync.testing.service.exchange import Answer, empty_answer, html_answer, json_answer
@@ -258,4 +258,5 @@ class _Dice:
     def _throw(self, question: str, subject: object) -> float:
         """Throw a number from 0 to 1 that depends on nothing but the question, the seed, the subject and its try."""
         text = f"{question} {self._seed} {self._tries[subject]} {subject}"
-        return zlib.crc32(text.encode("utf-8", "surrogatepass")) / 2**32
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).digest()
+        return int.from_bytes(digest) / 2**48

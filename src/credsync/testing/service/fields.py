@@ -24,7 +24,7 @@ __all__ = [
     "text",
 ]
 
-T = TypeVar("T", covariant=True)
+T = TypeVar("T")
 Check = Callable[[object], T]
 
 REQUIRED = "This field is required."

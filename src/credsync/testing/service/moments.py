@@ -18,8 +18,6 @@ def parse_moment(text: str) -> datetime:
         ValueError: If the text is no such time. A lower-case `z` is none.
         OutOfRangeError: If it is one, but not within the years 1 to 9999 of UTC.
     """
-    if text.endswith("z"):  # newer interpreters would take it, the service does not
-        raise ValueError(text)
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)

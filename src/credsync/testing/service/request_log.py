@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -75,8 +75,8 @@ def _time_or_none(value: object) -> datetime | None:
 class LoggedRequest:
     """One request, as the service saw it.
 
-    The span from `started` to `ended` lies within the time in which the client had the request in flight: it starts when
-    the first line has been read, and ends before the first byte of the answer goes out.
+    The span from `started` to `ended` lies within the time in which the client had the request in flight: it starts
+    when the headers have been read, and ends before the first byte of the answer goes out.
 
     Attributes:
         started: When it came, in seconds of the log's monotonic clock.
@@ -88,7 +88,7 @@ class LoggedRequest:
         status: The status answered; None if the connection broke instead.
         retry_after: The seconds of the answer's Retry-After, of either kind; None without one.
         fault: The name of what went wrong with it, None if nothing did.
-        is_stored: Whether a write took place, answered or not.
+        stored_at: When the write took place, answered or not; None if none did.
         is_abandoned: Whether the client was gone before the answer.
     """
 
@@ -101,7 +101,7 @@ class LoggedRequest:
     status: int | None = None
     retry_after: float | None = None
     fault: str | None = None
-    is_stored: bool = False
+    stored_at: float | None = None
     is_abandoned: bool = False
 
     def as_json(self) -> dict[str, object]:
@@ -110,7 +110,11 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """All requests so far, in the order in which they ended. Safe for threads."""
+    """All requests so far, in the order in which they ended. Safe for threads.
+
+    A request is here before the client has its answer. One that the client gives up comes when the double notices; all
+    of them are here once the double has stopped.
+    """
 
     def __init__(self) -> None:
         self._entries: list[LoggedRequest] = []
@@ -137,10 +141,6 @@ class RequestLog:
     def __iter__(self) -> Iterator[LoggedRequest]:
         return iter(self.entries())
 
-    def as_json(self) -> str:
-        """Write the log as a JSON list."""
-        return json.dumps([entry.as_json() for entry in self.entries()])
-
     def by_key(self) -> dict[Key, list[LoggedRequest]]:
         """Group the requests that write something by what they write, each group in the order of their starts."""
         groups: defaultdict[Key, list[LoggedRequest]] = defaultdict(list)
@@ -163,13 +163,15 @@ class RequestLog:
 
     def stale_writes(self) -> list[LoggedRequest]:
         """Find stored writes that carry an older time than one stored before for the same key."""
+        written = [(entry.stored_at, entry) for entry in self.entries() if entry.stored_at is not None]
         newest: dict[Key, datetime] = {}
         stale: list[LoggedRequest] = []
-        for entry in self.entries():
-            if entry.is_stored and entry.key is not None and entry.source_time is not None:
-                if entry.source_time < newest.setdefault(entry.key, entry.source_time):
-                    stale.append(entry)
-                newest[entry.key] = max(newest[entry.key], entry.source_time)
+        for _, entry in sorted(written, key=lambda pair: pair[0]):
+            if entry.key is None or entry.source_time is None:
+                continue
+            if entry.source_time < newest.setdefault(entry.key, entry.source_time):
+                stale.append(entry)
+            newest[entry.key] = max(newest[entry.key], entry.source_time)
         return stale
 
     def impatient(self, *, grace: float = 0.05) -> list[LoggedRequest]:
@@ -178,12 +180,14 @@ class RequestLog:
         Args:
             grace: Seconds behind the answer in which others may still come, which were on their way already.
         """
-        told = [entry for entry in self.entries() if entry.retry_after]
-        return [
-            entry
-            for entry in self.entries()
-            if any(
-                entry.path == pause.path and pause.ended + grace < entry.started < pause.ended + (pause.retry_after or 0)
-                for pause in told
-            )
-        ]
+        pauses: defaultdict[str, list[LoggedRequest]] = defaultdict(list)
+        for entry in sorted(self.entries(), key=lambda entry: entry.ended):
+            if entry.retry_after is not None:
+                pauses[entry.path].append(entry)
+        return [entry for entry in self.entries() if _is_within(pauses[entry.path], entry.started, grace)]
+
+
+def _is_within(pauses: list[LoggedRequest], started: float, grace: float) -> bool:
+    """Say whether any pause, of those sorted by their beginning, holds at this time."""
+    begun = pauses[: bisect_left(pauses, started - grace, key=lambda pause: pause.ended)]
+    return any(started < pause.ended + (pause.retry_after or 0) for pause in reversed(begun))

@@ -37,7 +37,9 @@ from credsync.testing.service.learner_status import post_bulk_learner_status, po
 from credsync.testing.service.program_records import list_program_records, show_program_record
 from credsync.testing.service.tables import Tables
 
-__all__ = ["Application"]
+__all__ = ["TOKEN_PATH", "Application"]
+
+TOKEN_PATH = "/oauth2/access_token"
 
 View = Callable[[Request, str], Answer]
 
@@ -82,11 +84,19 @@ class Application:
     Args:
         tables: What is stored.
         gate: What stands before the views.
+        token_endpoint: The LMS's view that hands out tokens.
         shuffle: Cuts each list page from another order.
     """
 
-    def __init__(self, tables: Tables, gate: Gate, shuffle: Random | None = None) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        gate: Gate,
+        token_endpoint: Callable[[Request], Answer],
+        shuffle: Random | None = None,
+    ) -> None:
         self._gate = gate
+        self._open_views = {"/health/": self._health, "/health": _add_slash, TOKEN_PATH: token_endpoint}
         self._routes = [
             *_api_routes(tables, shuffle),
             *_staff_routes(tables),
@@ -95,8 +105,8 @@ class Application:
 
     def answer(self, request: Request) -> Answer:
         """Answer a request. Never raises: what goes wrong in a view is one of the service's own answers."""
-        if request.path in {"/health/", "/health"}:
-            return self._health(request)
+        if open_view := self._open_views.get(request.path):
+            return open_view(request)
         found = self._find(request.path)
         if found is None:
             return self._elsewhere(request)
@@ -105,9 +115,7 @@ class Application:
         except RefusalError as exc:
             return exc.answer
 
-    def _health(self, request: Request) -> Answer:
-        if not request.path.endswith("/"):
-            return _add_slash(request)
+    def _health(self, _request: Request) -> Answer:
         state = "UNAVAILABLE" if self._gate.is_database_down else "OK"
         content = {"overall_status": state, "detailed_status": {"database_status": state}}
         return json_answer(503 if self._gate.is_database_down else 200, content)
@@ -182,9 +190,7 @@ def _api_routes(tables: Tables, shuffle: Random | None) -> list[Route]:
                 "GET": Action(
                     view=lambda req, _: list_credentials(tables, req, shuffle), permission=may_list_credentials
                 ),
-                "POST": Action(
-                    view=lambda req, _: post_credential(tables, req), permission=has("add_usercredential")
-                ),
+                "POST": Action(view=lambda req, _: post_credential(tables, req), permission=has("add_usercredential")),
             },
             scope="credentials",
             metadata=CREDENTIAL_METADATA,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -65,7 +66,7 @@ class CredentialRow:
         """Whether the learner holds it now."""
         return self.status == "awarded"
 
-    def as_json(self, credential: dict[str, object], host: str) -> dict[str, object]:
+    def as_json(self, credential: Mapping[str, object], host: str) -> dict[str, object]:
         """Write the row as answers hold it, given what names its credential."""
         override = {"date": format_moment(self.date_override)} if self.date_override else None
         return {

@@ -104,9 +104,8 @@ class Tables:
         others = [other for other in self.certificates_of_course_id(row.course_id) if other.id != row.id]
         if any(other.certificate_type == row.certificate_type for other in others):
             raise server_error()
-        if row.course_run is not None:
-            if self._certificate_of_run.setdefault(row.course_run, row.id) != row.id:
-                raise server_error()
+        if row.course_run is not None and self._certificate_of_run.setdefault(row.course_run, row.id) != row.id:
+            raise server_error()
         self._course_certificates[row.id] = row
 
     def is_visible(self, row: CredentialRow) -> bool:

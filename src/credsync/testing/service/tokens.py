@@ -13,6 +13,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 
 from credsync.testing.service.accounts import Account
+from credsync.testing.service.bodies import UnreadableBodyError
 from credsync.testing.service.exchange import Answer, Request, json_answer
 
 __all__ = ["InvalidTokenError", "Mint"]
@@ -96,8 +97,7 @@ class Mint:
         """Answer a POST to the token endpoint: client credentials, form-encoded."""
         if request.method != "POST":
             return json_answer(405, {"error": "invalid_request"})
-        form = request.payload.content if request.payload.is_form else {}
-        fields = form if isinstance(form, dict) else {}
+        fields = _form_of(request)
         if fields.get("grant_type") != "client_credentials":
             return json_answer(400, {"error": "unsupported_grant_type"})
         account = self._accounts.get(str(fields.get("client_id")))
@@ -115,6 +115,14 @@ class Mint:
             "scope": "read write",
         }
         return json_answer(200, content)
+
+
+def _form_of(request: Request) -> dict[str, object]:
+    try:
+        payload = request.payload
+    except UnreadableBodyError:
+        return {}
+    return payload.content if payload.is_form and isinstance(payload.content, dict) else {}
 
 
 def _is_same(secret: str, given: str) -> bool:
