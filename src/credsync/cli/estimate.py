@@ -1,0 +1,61 @@
+"""How long a run to a service takes at most, said before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from credsync.cli.wording import counted
+
+__all__ = ["COUNTED_AT_MOST", "describe_estimate", "show_duration"]
+
+COUNTED_AT_MOST = 1_000_000
+"""Records of a kind that are counted; an estimate needs no more."""
+
+TYPICAL_RATES = {"grades": 6000.0, "credentials": 3000.0}
+"""Requests a minute that a small service was measured to take where nothing limits them; a real one may take more."""
+
+ENDPOINTS = {"certificate": "credentials", "grade": "grades"}
+
+
+def describe_estimate(selected: Mapping[str, int], rates: Mapping[str, float]) -> str:
+    """Say how many requests some records need at most, and how long these take.
+
+    It is an upper bound: what a rule objects to, or the ledger knows as delivered, needs no request. What the service
+    fails over is sent again, and what certificates mean for programs comes on top; neither is known before.
+
+    Args:
+        selected: Records by kind.
+        rates: Requests a minute by endpoint, where they are limited.
+
+    Example:
+        >>> describe_estimate({"certificate": 300, "grade": 900}, {"credentials": 15, "grades": 90})
+        '300 certificates and 900 grades are selected: at most 1,200 requests, 30 min at 15 and 90 a minute'
+    """
+    certificates, grades = selected["certificate"], selected["grade"]
+    pace = {endpoint: rates.get(endpoint, TYPICAL_RATES[endpoint]) for endpoint in TYPICAL_RATES}
+    minutes = sum(count / pace[ENDPOINTS[kind]] for kind, count in selected.items())
+    more = "more than " if COUNTED_AT_MOST in selected.values() else ""
+    how = f"at {pace['credentials']:,.0f} and {pace['grades']:,.0f} a minute"
+    if len(rates) < len(TYPICAL_RATES):
+        how += ", where nothing limits it as fast as a small service was measured to be"
+    return (
+        f"{more}{counted(certificates, 'certificate')} and {counted(grades, 'grade')} are selected: "
+        f"at most {more}{counted(certificates + grades, 'request')}, {show_duration(minutes * 60)} {how}"
+    )
+
+
+def show_duration(seconds: float) -> str:
+    """Say how long something takes, in the two units that matter.
+
+    Example:
+        >>> show_duration(12), show_duration(1800), show_duration(19_980), show_duration(200_000)
+        ('12 s', '30 min', '5 h 33 min', '2 d 7 h')
+    """
+    left = timedelta(seconds=round(seconds))
+    hours, minutes = divmod(left.seconds // 60, 60)
+    if left.days:
+        return f"{left.days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{left.seconds} s"

@@ -1,0 +1,123 @@
+"""What a run says, and where: its report on standard output, everything beside it on standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+
+import click
+from attrs import frozen
+
+from credsync.cli.account import show_report
+from credsync.cli.interruption import Interruption
+from credsync.cli.progress import moving_count
+from credsync.cli.screen import Screen
+from credsync.report import Report
+
+__all__ = ["Output", "note"]
+
+INTERRUPTED = b"\ncredsync: ending after the page in hand; once more ends at once\n"
+
+
+@frozen(kw_only=True)
+class Output:
+    """What a run says.
+
+    Attributes:
+        as_json: The report is JSON, and alone on standard output.
+        verbose: Each record has a line.
+        quiet: Nothing is said but the JSON that was asked for.
+    """
+
+    as_json: bool
+    verbose: bool
+    quiet: bool
+
+    def note(self, text: str) -> None:
+        """Say something beside the report."""
+        if not self.quiet:
+            note(text)
+
+    def progress(
+        self, total: int | None = None, describe: Callable[[], str] = str
+    ) -> AbstractContextManager[Callable[[Report], None]]:
+        """Show how far the run has come; not between the lines of records.
+
+        Args:
+            total: How many records there are about; None where nobody knows.
+            describe: Says how things stand right now.
+        """
+        if self.quiet or self.verbose:
+            return nullcontext(_ignore)
+        return moving_count(Screen(sys.stderr), total, describe)
+
+    @contextmanager
+    def watching(
+        self, interruption: Interruption, total: int | None = None, describe: Callable[[], str] = str
+    ) -> Iterator[Callable[[Report], None]]:
+        """Let a run be followed and be ended while it goes; give what takes the report so far.
+
+        Args:
+            interruption: What is told that the run is to end.
+            total: How many records there are about; None where nobody knows.
+            describe: Says how things stand right now.
+        """
+        progress = self.progress(total, describe)
+        with progress as on_progress, interruption.listening(self.announce_end):
+            yield on_progress
+
+    @contextmanager
+    def records(self) -> Iterator[None]:
+        """Let the library's log speak, which has a line for each record of a verbose run."""
+        logger = logging.getLogger("credsync")
+        handler = logging.StreamHandler(sys.stderr)
+        level = logger.level
+        logger.setLevel(logging.INFO if self.verbose and not self.quiet else logging.WARNING)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+
+    def announce_end(self) -> None:
+        """Say that the run is about to end. May be called from anywhere, in the middle of writing to a stream, say."""
+        if not self.quiet:
+            with suppress(OSError):
+                os.write(2, INTERRUPTED)
+
+    def show(self, report: Report, preview: Iterable[str], destination: str) -> None:
+        """Show how the run ended.
+
+        Args:
+            report: Its report.
+            preview: What goes before, in a dry run.
+            destination: Names where the updates went.
+        """
+        lines = [] if self.quiet else list(preview)
+        if lines:
+            _show_preview(lines, Screen(sys.stderr if self.as_json else sys.stdout))
+        if self.as_json:
+            click.echo(json.dumps(report.as_dict(), indent=2))
+        elif not self.quiet:
+            show_report(report, Screen(sys.stdout), destination)
+
+
+def note(text: str) -> None:
+    """Say something beside what was asked for, on standard error."""
+    Screen(sys.stderr).say(f"credsync: {text}", "dim")
+
+
+def _show_preview(lines: Iterable[str], screen: Screen) -> None:
+    screen.say("Dry run, nothing is sent. These are selected:", "bold")
+    for line in lines:
+        screen.write(line)
+    screen.say()
+
+
+def _ignore(_report: Report) -> None:
+    """Stand in where nobody watches."""

@@ -1,0 +1,42 @@
+"""What tests of the command work with."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from credsync.testing.campus import Campus, write_sample
+from tests.cli.ledger_bench import Bench
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A bench on which one run has refused something; to be looked at only."""
+    bench = Bench(tmp_path_factory.mktemp("ledger"))
+    write_sample(bench.campus, Campus(learners=30))
+    bench.run()
+    return bench
+
+
+@pytest.fixture
+def bench(finished: Bench, tmp_path: Path) -> Bench:
+    """The same, to be worked on."""
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    return Bench(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def campus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sample campus with its catalog beside it; to be read only."""
+    path = tmp_path_factory.mktemp("campus") / "campus.db"
+    write_sample(path, Campus(learners=60, courses=8, programs=9))
+    return path
+
+
+@pytest.fixture
+def own_campus(campus: Path, tmp_path: Path) -> Path:
+    """The same, to be spoilt."""
+    shutil.copytree(campus.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / campus.name
