@@ -1,0 +1,177 @@
+"""A comparison under way: a page of what should be, what is there instead, and what is sent to mend it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
+
+from attrs import define, field
+
+from credsync.delivery import Courier
+from credsync.errors import AdapterError, InvalidRecordError
+from credsync.ledger import PageRecord
+from credsync.model import Certificate, CertificateStatus, Grade, parse_course_key
+from credsync.options import RunOptions
+from credsync.planning import Plan, Planner
+from credsync.ports import RecordKey
+from credsync.report import KEPT_FAILURES, Report, Stopped, Tally
+from credsync.selection import Selection
+from credsync.updates import GradeUpdate, Update, UpdateKey
+from credsync.verification.findings import KEPT_FINDINGS, REPAIRABLE, WRONG, Finding, Standing, Verification
+from credsync.verification.rows import Row, compare, iter_shown
+
+__all__ = ["Comparison"]
+
+SILENCES_OF_AN_OUTAGE = 2
+"""Learners in a row of whom nothing can be read before the service is taken to be away."""
+
+
+@define(kw_only=True)
+class Comparison:
+    """A comparison under way."""
+
+    selection: Selection
+    planner: Planner
+    credentials: Callable[[str], Collection[Row]]
+    statuses: Callable[[str], Collection[Row]]
+    repairer: Courier | None
+    options: RunOptions
+    started: datetime = field(init=False)
+    read: Counter[str] = field(factory=Counter)
+    standings: Counter[tuple[str, Standing]] = field(factory=Counter)
+    kept_back: Counter[tuple[str, str, str]] = field(factory=Counter)
+    unreadable: Counter[str] = field(factory=Counter)
+    findings: list[Finding] = field(factory=list)
+    extra: set[UpdateKey] = field(factory=set)
+    repaired: Tally = field(factory=Tally)
+    silences: list[str] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.started = self.options.clock()
+
+    def take(self, plan: Plan) -> str | None:
+        """Compare a page, and repair it; return why there is no use in going on, if so."""
+        self.read.update(plan.tally.read)
+        for (kind, _, verdict, reason), count in plan.tally.counts.items():
+            self.kept_back[kind, verdict, reason] += count
+        for key, why in plan.deferrals:
+            self.kept_back[key.kind, "deferred", why] += 1
+        held = {update.username: None for update in plan.updates}
+        rows = {username: self._read_back(username, plan) for username in held}
+        found = [(update, compare(update, rows[update.username])) for update in plan.updates]
+        for _, finding in found:
+            self._keep(finding)
+        for finding in self._iter_extra(plan, rows):
+            self._keep(finding)
+        if self._is_away():
+            return self.silences[-1]
+        return self._repair([update for update, finding in found if finding.standing in REPAIRABLE])
+
+    def _read_back(self, username: str, plan: Plan) -> Collection[Row] | None:
+        """Read what the service holds of a learner; None where it does not say."""
+        if self._is_away():
+            return None
+        are_grades = isinstance(plan.updates[0], GradeUpdate)
+        try:
+            rows = (self.statuses if are_grades else self.credentials)(username)
+        except AdapterError as exc:
+            self.silences.append(str(exc))
+            return None
+        self.silences.clear()
+        return rows
+
+    def _is_away(self) -> bool:
+        """Whether one learner after the other could not be read; one alone may be to blame himself."""
+        return len(self.silences) >= SILENCES_OF_AN_OUTAGE
+
+    def _keep(self, finding: Finding) -> None:
+        self.standings[finding.key.kind, finding.standing] += 1
+        if finding.standing is Standing.UNREADABLE:
+            self.unreadable[finding.reason] += 1
+        if finding.standing in WRONG and len(self.findings) < KEPT_FINDINGS:
+            self.findings.append(finding)
+
+    def _iter_extra(self, plan: Plan, rows: Mapping[str, Collection[Row] | None]) -> Iterator[Finding]:
+        """Yield what the service shows of the page's learners and the source does not, each once."""
+        users = {update.username: update.user_id for update in plan.updates}
+        expected = {update.key for update in plan.updates}
+        shown = {
+            UpdateKey(kind, users[username], run)
+            for username, held in rows.items()
+            for kind, run in iter_shown(held or ())
+        }
+        keys = {key for key in shown - expected - self.extra if self._is_selected(key.target)}
+        certificates = self.planner.find_certificates(RecordKey(*key[1:]) for key in keys if key.kind == "certificate")
+        grades = self.planner.find_grades(RecordKey(*key[1:]) for key in keys if key.kind == "grade")
+        for key in sorted(keys):
+            known = (certificates if key.kind == "certificate" else grades).get(RecordKey(*key[1:]))
+            if reason := self._contradiction(key.kind, known):
+                self.extra.add(key)
+                yield Finding(key=key, standing=Standing.EXTRA, reason=reason)
+
+    def _contradiction(self, kind: str, known: Certificate | Grade | InvalidRecordError | None) -> str | None:
+        """Say how the source contradicts what the service shows; not where it is compared in a page of its own."""
+        if known is None:
+            return f"the source has no such {kind}"
+        if not isinstance(known, Certificate) or known.status == CertificateStatus.DOWNLOADABLE:
+            return None
+        has_window = self.selection.start is not None or self.selection.end is not None
+        is_elsewhere = known.modified_date is not None and not self.selection.is_in_window(known.modified_date)
+        return f"the source's certificate is {known.status}" if has_window and is_elsewhere else None
+
+    def _is_selected(self, run: str) -> bool:
+        """Whether a course run is one that the selection has; the window does not matter, for what is not there."""
+        if self.selection.course_runs is not None and run not in self.selection.course_runs:
+            return False
+        try:
+            org = parse_course_key(run).org or ""
+        except InvalidRecordError:
+            return False
+        of_site = self.planner.site is None or self.planner.site.has_org(org)
+        return of_site and (self.selection.orgs is None or org in self.selection.orgs)
+
+    def _repair(self, updates: list[Update]) -> str | None:
+        """Send what is wrong, and write down what became of it."""
+        if self.repairer is None or not updates:
+            return None
+        at = self.options.clock()
+        plan = Plan(Tally(), updates)
+        plan.tally.read.update(Counter(update.key.kind for update in updates))
+        changes, unavailable = self.repairer.deliver(plan, at)
+        self.repaired.extend(plan.tally)
+        del self.repaired.failures[KEPT_FAILURES:]
+        if self.repairer.ledger:
+            failures = [failure.as_dict() for failure in plan.tally.failures]
+            page = PageRecord(entries=changes, counts=plan.tally.counts, failures=failures, at=at)
+            self.repairer.ledger.record(page)
+        return None if unavailable is None else str(unavailable)
+
+    def verification(self, stopped: Stopped | None) -> Verification:
+        """Return what was found so far."""
+        ended = self.options.clock()
+        return Verification(
+            read=self.read.copy(),
+            standings=self.standings.copy(),
+            findings=tuple(self.findings),
+            kept_back=self.kept_back.copy(),
+            unreadable=self.unreadable.copy(),
+            repair=_report(self.repaired, self.started, ended, stopped) if self.repairer else None,
+            stopped=stopped,
+            started=self.started,
+            ended=ended,
+        )
+
+
+def _report(tally: Tally, started: datetime, ended: datetime, stopped: Stopped | None) -> Report:
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for (kind, _, verdict, reason), count in tally.counts.items():
+        counts[kind, verdict, reason] += count
+    return Report(
+        read=tally.read.copy(),
+        counts=counts,
+        failures=tuple(tally.failures),
+        stopped=stopped,
+        started=started,
+        ended=ended,
+    )
