@@ -172,6 +172,7 @@ class _Parcel:
             if self.courier.ledger:
                 self.changes[key] = _delivered(key, update)
         elif isinstance(answer, Deferred):
+            self._presume(key, update)
             self.put_off(key, answer.reason)
         elif isinstance(answer, Rejected):
             self.doubted.pop(key, None)  # refused for good: the sink keeps what it has
@@ -179,8 +180,15 @@ class _Parcel:
             self.tally.fail(key, Verdict.REJECTED, reason, answer.status, detail=answer.reason)
             self.changes[key] = self._dead(key, answer.reason, answer.status, update.fingerprint)
         else:
+            self._presume(key, update)
             self.tally.fail(key, Verdict.FAILED, answer.reason)
             self.changes[key] = self._dead(key, answer.reason)
+
+    def _presume(self, key: UpdateKey, update: Update) -> None:
+        """Take it that an update whose fate nobody knows has arrived: nothing older than it is to follow."""
+        entry = self._entry(key)
+        times = [time for time in (entry.source_time, update.source_time) if time]
+        self.doubted[key] = evolve(entry, fingerprint=None, source_time=max(times, default=None))
 
     def put_off(self, key: UpdateKey, reason: str) -> None:
         """Defer a record, or give it up if that has gone on for too long."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,14 +38,18 @@ LONG = "no such run, says a service that likes to talk: " + "blah " * 190
 
 def answer(updates: list[Update]) -> list[Outcome]:
     """Answer as differently as a sink may."""
-    answers = [Delivered(), Rejected(reason=LONG, status=400), Deferred(reason="busy 🎓"), Delivered()]
+    answers: list[Outcome] = [Delivered(), Rejected(reason=LONG, status=400), Deferred(reason="busy 🎓"), Delivered()]
     return [answers[update.user_id % len(answers)] for update in updates]
 
 
 def campus() -> Platform:
     """Build a campus that leads to most ends there are."""
     platform = platform_of(
-        *(cert(user_id, status=status) for user_id in range(1, 12) for status in ["downloadable", "error"][: user_id % 3]),
+        *(
+            cert(user_id, status=status)
+            for user_id in range(1, 12)
+            for status in ["downloadable", "error"][: user_id % 3]
+        ),
         *(grade(user_id) for user_id in range(1, 20)),
         *(grade(user_id, STRAY, modified=OLD) for user_id in range(5)),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -56,9 +58,8 @@ def examples(least: int) -> settings:
 def test_laws_hold_on_sqlite(tmp_path: Path) -> None:
     """Whatever happens, the laws hold over a ledger in a SQLite file."""
     names = iter(range(10**9))
-    run_state_machine_as_test(
-        lambda: SqlLawMachine(lambda: f"sqlite:///{tmp_path / f'{next(names)}.db'}"), settings=examples(30)
-    )
+    new_machine: Any = partial(SqlLawMachine, lambda: f"sqlite:///{tmp_path / f'{next(names)}.db'}")
+    run_state_machine_as_test(new_machine, settings=examples(30))
 
 
 @pytest.mark.parametrize("server", ["postgresql_url", "mysql_url"])
@@ -71,5 +72,6 @@ def test_laws_hold_on_servers(request: pytest.FixtureRequest, server: str) -> No
         metadata.drop_all(engine)
         return url
 
-    run_state_machine_as_test(lambda: SqlLawMachine(new_ledger), settings=examples(10))
+    new_machine: Any = partial(SqlLawMachine, new_ledger)
+    run_state_machine_as_test(new_machine, settings=examples(10))
     engine.dispose()

@@ -51,7 +51,9 @@ def ledger(opened: Callable[..., SqlLedger]) -> SqlLedger:
     return ledger
 
 
-def entry(user_id: int = 1, state: EntryState = DELIVERED, run: str = INTRO, kind: str = "grade", **facts: Any) -> Entry:
+def entry(
+    user_id: int = 1, state: EntryState = DELIVERED, run: str = INTRO, kind: str = "grade", **facts: Any
+) -> Entry:
     """Build an entry."""
     return Entry(key=UpdateKey(kind, user_id, run), state=state, **facts)
 
@@ -131,7 +133,9 @@ class TestEntries:
         """A sink's reason is anybody's text: what no database stores does not stop a run."""
         reason = "NUL \0, half a character \ud83c, " + "and a novel " * 10_000
         failure = {"kind": "grade", "reason": reason}
-        ledger.record(page(entry(1, DEAD, reason=reason), counts={("grade", INTRO, "rejected", reason): 1}, failures=[failure]))
+        ledger.record(
+            page(entry(1, DEAD, reason=reason), counts={("grade", INTRO, "rejected", reason): 1}, failures=[failure])
+        )
         ledger.finish("stopped", NOW, reason)
         (found,) = find(ledger, entry().key)
         assert found.reason
@@ -176,7 +180,9 @@ class TestPages:
 
     def test_add_up(self, ledger: SqlLedger, database_url: str) -> None:
         """Counts of one kind, run and reason go together, over pages, and by the minute."""
-        ledger.record(page(read={"grade": 3}, counts={("grade", INTRO, "sent", ""): 2, ("grade", INTRO, "skipped", "x"): 1}))
+        ledger.record(
+            page(read={"grade": 3}, counts={("grade", INTRO, "sent", ""): 2, ("grade", INTRO, "skipped", "x"): 1})
+        )
         ledger.record(page(read={"grade": 1}, counts={("grade", INTRO, "sent", ""): 1}, at=LATER))
         past = history(database_url)
         assert past.by_target == {("grade", INTRO, "sent", ""): 3, ("grade", INTRO, "skipped", "x"): 1}
@@ -252,7 +258,9 @@ class TestPending:
 
     def test_can_be_forgotten_on_purpose(self, ledger: SqlLedger) -> None:
         """A letter that is dropped is gone, and what was delivered before it is not."""
-        ledger.record(page(entry(3, DEAD, fingerprint="f", source_time=OLD, failed_fingerprint="g", reason="no", tries=1)))
+        ledger.record(
+            page(entry(3, DEAD, fingerprint="f", source_time=OLD, failed_fingerprint="g", reason="no", tries=1))
+        )
         assert ledger.forget([entry(2).key, entry(3).key, entry(1).key, entry(7).key]) == 2
         assert keys_of(ledger.pending(DEAD)) == []
         assert find(ledger, *(entry(user_id).key for user_id in (1, 2, 3))) == [

@@ -132,9 +132,9 @@ class TestSqliteLock:
         lock = tmp_path / "ledger.db.lock"
         lock.unlink()
         lock.mkdir()
-        with closing(SqlLedger(path)) as ledger:
-            with pytest.raises(ConfigurationError, match=r"ledger\.db\.lock: the ledger's lock file cannot be written"):
-                ledger.begin(HEADER)
+        refusal = r"ledger\.db\.lock: the ledger's lock file cannot be written"
+        with closing(SqlLedger(path)) as ledger, pytest.raises(ConfigurationError, match=refusal):
+            ledger.begin(HEADER)
 
     def test_is_not_needed_in_memory(self) -> None:
         """A ledger in memory belongs to one connection anyway."""

@@ -188,7 +188,9 @@ class Campaign:
 
     engine: Engine
     platform: Platform = field(
-        factory=lambda: platform_of(*(cert(user_id) for user_id in range(150)), *(grade(user_id) for user_id in range(150)))
+        factory=lambda: platform_of(
+            *(cert(user_id) for user_id in range(150)), *(grade(user_id) for user_id in range(150))
+        )
     )
     sink: MemorySink = field(factory=MemorySink)
 

@@ -80,9 +80,8 @@ def test_a_stopped_run_says_where_and_how_to_go_on() -> None:
     """A run that ended early says where, why, and what to do."""
     lines = shown(stopped=Stopped(reason="the sink is down", stage="grades", cursor={"id": 7}, retry_after=59.4))
     assert lines[-3] == "Stopped early, in grades: the sink is down."
-    assert lines[-1] == (
-        "To go on, run the same command again in 59 s: nothing is lost. A run of notify skips what is done with --resume."
-    )
+    again = "To go on, run the same command again in 59 s: nothing is lost."
+    assert lines[-1] == f"{again} A run of notify skips what is done with --resume."
 
 
 def test_deferred_records_say_that_they_wait() -> None:

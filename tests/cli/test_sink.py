@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from credsync.adapters.rest import SinkStatistics
+from credsync.cli.access import Access, describe_standing, opened_destination, token_url
 from credsync.cli.estimate import describe_estimate
 from credsync.cli.interruption import Interruption
 from credsync.cli.ledgers import destination_name
 from credsync.cli.progress import time_left
-from credsync.cli.service import Access, Service, describe_standing, opened_destination, token_url
+from credsync.cli.service import Service
 from credsync.report import Report
 from credsync.testing.service import Fault, html_error
 from credsync.testing.service.exchange import json_answer

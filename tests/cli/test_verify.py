@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from credsync.testing.service import User, gateway_failure
 from tests.cli.service_bench import ServiceBench, account, make_campus, serving
@@ -103,6 +104,21 @@ def test_a_repair_sends_exactly_what_is_wrong(bench: ServiceBench) -> None:
     report = bench.notify()
     assert {kind for kind, _, _ in wrong} == {"certificate", "grade"}
     assert report["kinds"]["certificate"]["sent"] == 0
+
+
+def test_a_repair_believes_the_service_and_not_the_ledger(bench: ServiceBench) -> None:
+    """What the ledger knows as delivered goes out again where somebody else has changed it at the service."""
+    (name, run) = next(key for key, row in bench.service.credentials.items() if row.status == "awarded")
+    requests.post(
+        f"{bench.service.url}/api/v2/credentials/",
+        json={"username": name, "credential": {"course_run_key": run, "mode": "verified"}, "status": "revoked"},
+        headers={"Authorization": f"JWT {bench.service.token_for('credentials_service_user')}"},
+        timeout=10,
+    )
+    bench.service.requests.clear()
+    bench.call_json("verify", bench.campus, "--all", "--repair")
+    assert bench.writes() == [("course-run", name, run)]
+    assert bench.service.credentials[name, run].status == "awarded"
 
 
 def test_a_repair_makes_no_ledger(directory: Path) -> None:

@@ -28,6 +28,8 @@ UPDATE_KEYS = [
 ]
 
 MINUTE = timedelta(minutes=1)
+PATIENCE = timedelta(days=7)
+"""How long a run waits for what is not there yet."""
 LAG = timedelta(hours=1)
 """How long a row may stay invisible: so far a run's watermark lies before its start."""
 
@@ -43,7 +45,10 @@ class Campus(MemoryPlatform):
         written: When each certificate and grade was last written, or became visible.
         unwindowed: Records that changed, or became interesting, without a time of their own to show it: a window may
             pass them by.
-        shaken: Programs whose learner lost a certificate without a trace: what the sink should hold is nobody's promise.
+        shaken: Programs whose learner lost a certificate without a trace: what the sink should hold is anybody's guess.
+        earlier: What each certificate and grade was before it last changed.
+        hidden: What will be seen again of records that are shown as they were, by a replica that lags behind.
+        blurred: Records that were once shown as they had been.
     """
 
     fate: Fate = field(factory=Fate)
@@ -52,6 +57,17 @@ class Campus(MemoryPlatform):
     written: dict[UpdateKey, datetime] = field(factory=dict)
     unwindowed: set[UpdateKey] = field(factory=set)
     shaken: set[UpdateKey] = field(factory=set)
+    earlier: dict[UpdateKey, Certificate | Grade] = field(factory=dict)
+    hidden: dict[UpdateKey, Certificate | Grade] = field(factory=dict)
+    blurred: set[UpdateKey] = field(factory=set)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin with two learners, who have certificates and grades for everything, and one who is not visible yet."""
+        for user_id in USERS[:2]:
+            self.change(("enrol", user_id))
+        for key in RECORD_KEYS:
+            self.change(("put_certificate", key, False, "verified", "downloadable"))
+            self.change(("put_grade", key, False, 0.5, "B"))
 
     def clock(self) -> datetime:
         """Tell the time."""
@@ -67,10 +83,17 @@ class Campus(MemoryPlatform):
 
     def put_certificate(self, key: RecordKey, is_late: bool, mode: str, status: str) -> None:
         """Write a certificate; a late one was written a while ago, and its transaction is visible only now."""
+        if not self._is_awaited(key):
+            self.unwindowed.add(UpdateKey("grade", *key))
         user = self.learners.get(key.user_id, Learner(id=key.user_id))
         modified = self._write("certificate", key, is_late)
         self.add(Certificate(user=user, course_id=key.course_id, mode=mode, status=status, modified_date=modified))
-        self.unwindowed.add(UpdateKey("grade", *key))
+
+    def _is_awaited(self, key: RecordKey) -> bool:
+        """Whether the grade of a certificate that was never there is deferred until it is."""
+        grade = self.grades_by_key.get(key)
+        is_new = UpdateKey("certificate", *key) not in self.written
+        return is_new and grade is not None and grade.modified is not None and self.now - grade.modified < PATIENCE
 
     def put_grade(self, key: RecordKey, is_late: bool, percent: float | None, letter: str | None) -> None:
         """Write a grade, perhaps late."""
@@ -79,27 +102,58 @@ class Campus(MemoryPlatform):
         self.add(Grade(user_id=user_id, course_id=run, percent_grade=percent, letter_grade=letter, modified=modified))
 
     def _write(self, kind: str, key: RecordKey, is_late: bool) -> datetime:
-        """Note that a record is written, and return its time; that of a record which was there before never goes back."""
+        """Note that a record is written, and return its time, which never goes back."""
         update_key = UpdateKey(kind, *key)
         is_new = update_key not in self.written
+        now = self.hidden.pop(update_key, None) or self._records(kind).get(key)
+        if now is not None:
+            self.earlier[update_key] = now
         self.written[update_key] = self.now
         self.unwindowed.discard(update_key)
         return self.now - LAG / 2 if is_late and is_new else self.now
 
-    def remove_certificate(self, key: RecordKey) -> None:
-        """Delete a certificate."""
-        self.certificates_by_key.pop(key, None)
-        self.unwindowed.add(UpdateKey("grade", *key))
-        self.shaken.add(UpdateKey("program", key.user_id, PROGRAM))
+    def _records(self, kind: str) -> dict[RecordKey, Any]:
+        records: dict[RecordKey, Any] = self.certificates_by_key if kind == "certificate" else self.grades_by_key
+        return records
 
-    def remove_grade(self, key: RecordKey) -> None:
-        """Delete a grade."""
-        self.grades_by_key.pop(key, None)
+    def remove(self, kind: str, key: RecordKey) -> None:
+        """Delete a certificate or grade."""
+        self._records(kind).pop(key, None)
+        self.hidden.pop(UpdateKey(kind, *key), None)
+        if kind == "certificate":
+            self.unwindowed.add(UpdateKey("grade", *key))
+            self.shaken.add(UpdateKey("program", key.user_id, PROGRAM))
+
+    def show_earlier(self, kind: str, key: RecordKey) -> None:
+        """Show a record as it was before it last changed."""
+        update_key = UpdateKey(kind, *key)
+        records = self._records(kind)
+        if key in records and update_key in self.earlier and update_key not in self.hidden:
+            self.hidden[update_key] = records[key]
+            records[key] = self._as_known(self.earlier[update_key])
+            self._blur(update_key)
+
+    def catch_up(self) -> None:
+        """Show all records as they are."""
+        for update_key, record in self.hidden.items():
+            kind, user_id, run = update_key
+            self._records(kind)[RecordKey(user_id, run)] = self._as_known(record)
+            self._blur(update_key)
+        self.hidden.clear()
+
+    def _blur(self, update_key: UpdateKey) -> None:
+        _, user_id, run = update_key
+        self.blurred.add(update_key)
+        self.unwindowed |= {UpdateKey(kind, user_id, run) for kind in ("certificate", "grade")}
+
+    def _as_known(self, record: Certificate | Grade) -> Certificate | Grade:
+        user = self.learners.get(record.user_id)
+        return evolve(record, user=user) if user and isinstance(record, Certificate) else record
 
     def override_date(self, key: RecordKey, date: datetime | None) -> None:
         """Set or remove a date override, which does not touch the certificate's time."""
         cert = self.certificates_by_key.get(key)
-        if cert is not None:
+        if cert is not None and UpdateKey("certificate", *key) not in self.hidden:
             self.add(evolve(cert, date_override=date))
             self.unwindowed.add(UpdateKey("certificate", *key))
 
@@ -219,7 +273,8 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.tuples(
         st.just("put_grade"), _keys, st.booleans(), st.sampled_from([0.5, 0.85, None]), st.sampled_from(["B", "", None])
     ),
-    st.tuples(st.sampled_from(["remove_certificate", "remove_grade"]), _keys),
+    st.tuples(st.sampled_from(["remove", "show_earlier"]), st.sampled_from(["certificate", "grade"]), _keys),
+    st.tuples(st.just("catch_up")),
     st.tuples(st.just("override_date"), _keys, st.sampled_from([NOW, None])),
     st.tuples(st.just("enrol"), st.sampled_from(USERS)),
 )

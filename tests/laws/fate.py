@@ -12,7 +12,7 @@ from credsync.errors import AdapterError, SinkUnavailableError, SourceError
 from credsync.updates import Deferred, Outcome, Rejected, UpdateKey
 
 
-class Killed(BaseException):  # noqa: N818  # no error: the process is gone, and nothing may catch this
+class Killed(BaseException):
     """The process was killed."""
 
 
@@ -21,8 +21,8 @@ class Upset:
     """One thing that goes wrong.
 
     Attributes:
-        what: A `kill` of the process; an `outage` of what it talks to; a `bug` of the host's sink; or nothing wrong, only
-            a `change` in the source.
+        what: A `kill` of the process; an `outage` of what it talks to; a `bug` of the host's sink; or nothing bad,
+            only a `change` in the source.
         moment: Where.
         nth: At which time that the run comes there.
     """
@@ -44,7 +44,7 @@ OUTAGES: Mapping[str, Callable[[str], Exception]] = {
 }
 """The moments at which something may be unavailable, in the order in which a run comes to them, and how it says so."""
 
-POSSIBLE = [
+POSSIBLE: Sequence[tuple[str, str]] = [
     *(("kill", moment) for moment in [*OUTAGES, "written", "finished"]),
     *(("outage", moment) for moment in OUTAGES),
     *(("bug", moment) for moment in ("sending", "half sent", "sent")),

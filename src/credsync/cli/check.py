@@ -15,6 +15,7 @@ from typing import Any
 import click
 from attrs import asdict, define, field, frozen
 
+from credsync.cli.access import Access, token_url
 from credsync.cli.catalog_file import read_catalog
 from credsync.cli.estimate import COUNTED_AT_MOST, describe_estimate, show_duration
 from credsync.cli.exits import ExitStatus
@@ -23,7 +24,7 @@ from credsync.cli.ledgers import SERVICE_LEDGER, is_ledger, opened_history, outb
 from credsync.cli.opening import find_catalog, needing_the_extra
 from credsync.cli.options import OperatorCommand, option
 from credsync.cli.screen import Cell, Column, Screen, Styled, Table
-from credsync.cli.service import Access, Service, catalog_options, service_options, token_url
+from credsync.cli.service import Service, catalog_options, service_options
 from credsync.cli.wording import counted
 from credsync.errors import AdapterError, CredsyncError
 from credsync.selection import Selection

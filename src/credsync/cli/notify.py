@@ -11,6 +11,7 @@ from typing import Any
 import click
 from attrs import evolve
 
+from credsync.cli.access import Access, opened_destination
 from credsync.cli.continuing import Continuing, continuing_options
 from credsync.cli.estimate import COUNTED_AT_MOST, describe_estimate
 from credsync.cli.exits import ExitStatus
@@ -24,11 +25,9 @@ from credsync.cli.output import Output
 from credsync.cli.preview import PreviewedSource
 from credsync.cli.redaction import hide_passwords
 from credsync.cli.service import (
-    Access,
     Service,
     catalog_options,
     one_destination,
-    opened_destination,
     org_url_option,
     pace_options,
     service_options,

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from attrs import evolve
 
+from credsync.cli.access import Access, opened_destination
 from credsync.cli.exits import ExitStatus
 from credsync.cli.interruption import Interruption
 from credsync.cli.ledgers import (
@@ -23,11 +24,9 @@ from credsync.cli.options import OperatorCommand, option, platform_options
 from credsync.cli.output import Output
 from credsync.cli.redaction import hide_passwords
 from credsync.cli.service import (
-    Access,
     Service,
     catalog_options,
     one_destination,
-    opened_destination,
     org_url_option,
     pace_options,
     service_options,

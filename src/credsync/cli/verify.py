@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import evolve
 
+from credsync.cli.access import Access
 from credsync.cli.account import show_report
 from credsync.cli.exits import ExitStatus
 from credsync.cli.filters import FILTER_NAMES, WHICH, Filters, filter_options
@@ -28,7 +29,7 @@ from credsync.cli.ledgers import (
 from credsync.cli.options import OperatorCommand, option, platform_options
 from credsync.cli.output import Output
 from credsync.cli.screen import Cell, Column, Screen, Styled, Table
-from credsync.cli.service import Access, Service, catalog_options, pace_options, service_options
+from credsync.cli.service import Service, catalog_options, pace_options, service_options
 from credsync.cli.wording import counted, plural
 from credsync.delivery import Courier
 from credsync.options import RunOptions

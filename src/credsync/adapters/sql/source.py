@@ -94,7 +94,7 @@ class SqlSource:
         """
         with translating(self._name, SourceError, lasting=ConfigurationError), self.engine.connect() as connection:
             found = {table.name: self._layout(connection, table).time_index for table in (certificates, grades)}
-        return {name: index and index.name for name, index in found.items()}
+        return {name: None if index is None else index.name for name, index in found.items()}
 
     def count(self, selection: Selection, at_most: int = 1_000_000) -> Mapping[str, int]:
         """Count the selected records by kind, as far as `at_most`: more than that are not told apart.
