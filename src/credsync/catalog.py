@@ -126,6 +126,7 @@ class ProgramCatalog(Protocol):
         Raises:
             AdapterError: If the programs cannot be had.
         """
+        ...
 
 
 def _to_tuple(programs: Iterable[Program]) -> tuple[Program, ...]:

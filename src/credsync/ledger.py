@@ -130,6 +130,7 @@ class Ledger(Protocol):
             ConfigurationError: If another run holds the ledger, or there is nothing to resume, or it had another scope.
             AdapterError: If the ledger cannot be read or written.
         """
+        ...
 
     def finish(self, status: str, at: datetime, reason: str | None = None) -> None:
         """Close the run and give the lock back.
@@ -142,6 +143,7 @@ class Ledger(Protocol):
         Raises:
             AdapterError: If the ledger cannot be written.
         """
+        ...
 
     def find_entries(self, keys: Collection[UpdateKey]) -> Mapping[UpdateKey, Entry]:
         """Return what is known of some keys, in one look-up; an unknown one is absent.
@@ -149,6 +151,7 @@ class Ledger(Protocol):
         Raises:
             AdapterError: If the ledger cannot be read.
         """
+        ...
 
     def record(self, page: PageRecord) -> None:
         """Write down what became of a page; durable before it returns.
@@ -156,6 +159,7 @@ class Ledger(Protocol):
         Raises:
             AdapterError: If the ledger cannot be written.
         """
+        ...
 
     def pending(
         self, state: EntryState, kind: str | None = None, *, before_run: int | None = None
@@ -170,3 +174,4 @@ class Ledger(Protocol):
         Raises:
             AdapterError: If the ledger cannot be read.
         """
+        ...

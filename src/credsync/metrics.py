@@ -15,9 +15,11 @@ class Metrics(Protocol):
 
     def count(self, kind: str, verdict: str, records: int) -> None:
         """Take in how many records of a kind ended in one way."""
+        ...
 
     def time(self, step: str, seconds: float) -> None:
         """Take in how long a page took in one step: `plan` (with its look-ups), `deliver` or `record`."""
+        ...
 
 
 class NoMetrics:

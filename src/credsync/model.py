@@ -76,10 +76,12 @@ class LearnerRecord(Protocol):
     @property
     def id(self) -> int:
         """The learner's id on the learning platform."""
+        ...
 
     @property
     def username(self) -> str | None:
         """The learner's username, None while only the id is known."""
+        ...
 
 
 class CertificateRecord(Protocol):
@@ -92,18 +94,22 @@ class CertificateRecord(Protocol):
     @property
     def user(self) -> LearnerRecord:
         """Whose certificate it is."""
+        ...
 
     @property
     def course_id(self) -> CourseKey | str:
         """The course run it was earned in."""
+        ...
 
     @property
     def mode(self) -> str:
         """The course mode, a slug."""
+        ...
 
     @property
     def status(self) -> str:
         """The certificate status, a slug."""
+        ...
 
 
 class GradeRecord(Protocol):
@@ -112,22 +118,27 @@ class GradeRecord(Protocol):
     @property
     def user_id(self) -> int:
         """The learner's id; the learner may be missing."""
+        ...
 
     @property
     def course_id(self) -> CourseKey | str:
         """The course run that was graded."""
+        ...
 
     @property
     def letter_grade(self) -> str | None:
         """The letter, empty or None while not passing."""
+        ...
 
     @property
     def percent_grade(self) -> float | None:
         """The grade as a fraction, 0 to 1."""
+        ...
 
     @property
     def modified(self) -> datetime | None:
         """When the grade last changed, aware."""
+        ...
 
 
 @frozen(kw_only=True)

@@ -178,7 +178,7 @@ def send_grade_if_interesting(
     run = _open(host, options, Selection(), None, 0, 1, verbose, False, False)
     run.header = evolve(run.header, job="grade")  # a run that stopped can still be resumed behind this call
     run.recalls = False  # the one grade is all that the host's look-ups know here
-    return run.go([], [grade])
+    return run.go([], [grade])  # pyright: ignore[reportArgumentType]  # it takes a converter for the field's type
 
 
 def retry_letters(

@@ -54,6 +54,7 @@ class PageSource(Protocol[R_co]):
         Raises:
             SourceError: If the records cannot be read.
         """
+        ...
 
 
 Pageable: TypeAlias = PageSource[R] | Iterable[R]

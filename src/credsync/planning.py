@@ -345,7 +345,8 @@ def _read(of: type[V], record: Any) -> V | InvalidRecordError:
     """Read a host's own record; one that is not what it says it is comes as its error."""
     if isinstance(record, InvalidRecordError):
         return record
-    valid = isolated(of.from_record, record)  # a Django row, say, asks the database for its user, who may be gone
+    read: Any = of.from_record
+    valid = isolated(read, record)  # a Django row, say, asks the database for its user, who may be gone
     if isinstance(valid, of | InvalidRecordError):
         return valid
     name = RecordName(of.__name__.lower(), None, "")

@@ -51,9 +51,11 @@ class RecordSource(Protocol):
 
     def certificates(self, selection: Selection) -> PageSource[CertificateRecord]:
         """Return the selected certificates, those included whose date override changed in the window. Reads nothing."""
+        ...
 
     def grades(self, selection: Selection) -> PageSource[GradeRecord]:
         """Return the selected grades; reads nothing yet."""
+        ...
 
 
 class LearnerDirectory(Protocol):
@@ -65,6 +67,7 @@ class LearnerDirectory(Protocol):
         Raises:
             SourceError: If the learners cannot be read.
         """
+        ...
 
 
 class CertificateStore(Protocol):
@@ -76,6 +79,7 @@ class CertificateStore(Protocol):
         Raises:
             SourceError: If the certificates cannot be read.
         """
+        ...
 
 
 class GradeStore(Protocol):
@@ -87,6 +91,7 @@ class GradeStore(Protocol):
         Raises:
             SourceError: If the grades cannot be read.
         """
+        ...
 
 
 class CredentialSink(Protocol):
@@ -103,6 +108,7 @@ class CredentialSink(Protocol):
             SinkUnavailableError: If nothing of the batch is known to have arrived and a later try may fare better.
                 Where some of it arrived, the rest is `Deferred` with the reason `SINK_UNAVAILABLE` instead.
         """
+        ...
 
 
 class Policy(Protocol):
@@ -110,12 +116,15 @@ class Policy(Protocol):
 
     def is_credentials_enabled(self) -> bool:
         """Whether anything is to be sent to the credentials service at all."""
+        ...
 
     def is_learner_records_enabled_for_org(self, org: str) -> bool:
         """Whether learner records, and so grades, are switched on for an organisation."""
+        ...
 
     def is_eligible_for_certificate(self, mode: str) -> bool:
         """Whether a course mode, perhaps an unknown slug, can earn a certificate."""
+        ...
 
 
 class DefaultPolicy:
@@ -144,6 +153,7 @@ class SiteConfiguration(Protocol):
 
     def has_org(self, org: str) -> bool:
         """Whether the organisation's course runs belong to the site."""
+        ...
 
 
 def _to_orgs(orgs: str | Iterable[str]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from attrs import frozen
 
@@ -45,13 +46,15 @@ class Recall:
     def _plan_certificates(self, plan: Plan, keys: Sequence[RecordKey]) -> None:
         if keys:
             found = self.planner.find_certificates(keys)
-            plan.extend(self.planner.plan_certificates(list(found.values())))
+            records: list[Any] = list(found.values())
+            plan.extend(self.planner.plan_certificates(records))
             _skip_gone(plan, "certificate", (key for key in keys if key not in found))
 
     def _plan_grades(self, plan: Plan, keys: Sequence[RecordKey]) -> None:
         if keys:
             found = self.planner.find_grades(keys)
-            plan.extend(self.planner.plan_grades(list(found.values())))
+            records: list[Any] = list(found.values())
+            plan.extend(self.planner.plan_grades(records))
             _skip_gone(plan, "grade", (key for key in keys if key not in found))
 
     def _plan_programs(self, plan: Plan, keys: Sequence[UpdateKey]) -> None:

@@ -37,6 +37,7 @@ class ReadDocument(Protocol):
         Raises:
             AdapterError: If it cannot be read.
         """
+        ...
 
 
 def _now() -> datetime:

@@ -25,6 +25,7 @@ class CredentialReader(Protocol):
         Raises:
             AdapterError: If they cannot be read in full.
         """
+        ...
 
     def find_statuses(self, username: str) -> Collection[Row]:
         """Return a learner's awarded course certificates that are visible, each with its grade.
@@ -32,6 +33,7 @@ class CredentialReader(Protocol):
         Raises:
             AdapterError: If they cannot be read.
         """
+        ...
 
 
 def compare(update: Update, rows: Collection[Row] | None) -> Finding:

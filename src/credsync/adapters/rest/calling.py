@@ -32,6 +32,7 @@ class TokenSource(Protocol):
         Raises:
             CredsyncError: If there is none to be had.
         """
+        ...
 
     def renew(self, refused: str) -> str:
         """Return a token other than the refused one. However many ask, one new token is fetched.
@@ -39,6 +40,7 @@ class TokenSource(Protocol):
         Raises:
             CredsyncError: If there is none to be had.
         """
+        ...
 
 
 def _now() -> datetime:

@@ -41,6 +41,7 @@ class HttpClient(Protocol):
 
     def request(self, method: str, url: str, /, *args: Any, **kwargs: Any) -> Any:
         """Send a request and return its answer, with `status_code`, `headers` and `content`."""
+        ...
 
 
 @frozen(kw_only=True)
