@@ -39,7 +39,6 @@ def types(session: nox.Session) -> None:
     install(session, "types")
     session.run("mypy", *session.posargs)
     session.run("pyright")
-    session.run("pyright", "--ignoreexternal", "--verifytypes", "credsync")
 
 
 @nox.session
