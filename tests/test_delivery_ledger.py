@@ -335,6 +335,16 @@ class TestDeferrals:
         assert way.entry.state is (EntryState.DEAD if end[0] == "failed" else EntryState.DEFERRED)
         assert (way.entry.since, way.entry.tries) == (NOW, 2)
 
+    def test_that_were_given_up_stay_dead_letters(self) -> None:
+        """What is read again after it was given up is skipped, and fails no second run; a retry looks at it."""
+        way = Round()
+        late = NOW + timedelta(days=8)
+        way.go(defer=[KEY], give_up_after=timedelta(days=7))
+        way.go(defer=[KEY], at=late, give_up_after=timedelta(days=7))
+        assert way.go(defer=[KEY], at=late, give_up_after=timedelta(days=7)) == [("skipped", "dead_letter")]
+        again = way.go(defer=[KEY], at=late, give_up_after=timedelta(days=7), again=True)
+        assert again == [("failed", "given up: learner_not_visible")]
+
     def test_are_given_up_where_the_sink_keeps_deferring(self) -> None:
         """A learner the service never comes to know is a dead letter some day; it is tried again whenever it comes."""
         busy: list[Outcome] = [Deferred(reason="never met this learner")]

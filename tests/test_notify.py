@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pytest
 from attrs import define, evolve, frozen
 
-from credsync.adapters.memory import MemoryLedger, MemorySink
+from credsync.adapters.memory import MemoryLedger, MemoryPlatform, MemorySink
 from credsync.catalog import Program
 from credsync.errors import ConfigurationError, InvalidRecordError, SinkUnavailableError, SourceError
 from credsync.model import Learner
@@ -124,6 +124,12 @@ class TestRefusals:
 
 
 class TestArguments:
+    def test_take_no_site_that_knows_no_orgs(self) -> None:
+        """What is neither a site configuration nor organisations is refused before the first record."""
+        no_site: Any = 5
+        with pytest.raises(ConfigurationError, match="a int is no site configuration"):
+            send_notifications([], [], no_site, host=host_of(MemoryPlatform()))
+
     @define
     class Site:
         """A host's own site configuration."""

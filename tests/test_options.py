@@ -50,6 +50,12 @@ class TestRefusals:
         """None at all is a limit too."""
         assert RunOptions(max_failures=max_failures).max_failures == max_failures
 
+    @pytest.mark.parametrize("wait", [timedelta(microseconds=-1), timedelta.max])
+    def test_come_of_a_wait_that_makes_no_sense(self, wait: timedelta) -> None:
+        """Nobody waits for less than nothing, or for longer than clocks go."""
+        with pytest.raises(ConfigurationError, match="a wait lasts 0 to 36500 days"):
+            RunOptions(give_up_after=wait)
+
     def test_come_of_changing_them(self) -> None:
         """Options are the same from the beginning of a run to its end."""
         with pytest.raises(FrozenInstanceError):

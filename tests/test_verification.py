@@ -226,6 +226,13 @@ def test_records_that_need_not_be_there_are_accounted_for() -> None:
     assert standings(found) == {}
 
 
+def test_what_a_rule_objects_to_is_kept_back() -> None:
+    """A grade that the service need not know is counted with its reason, and not asked about."""
+    found = compared(Service(), certificate(status="error"), grade())
+    assert found.kept_back["grade", "skipped", "not_interesting"] == 1
+    assert found.unaccounted == 0
+
+
 def test_one_learner_who_cannot_be_read_is_unreadable() -> None:
     """The service chokes on one learner: his records are unreadable, and the comparison goes on."""
     service = Service({"grace": [credential(username="grace")]}, chokes_on={"ada"})
