@@ -1,9 +1,13 @@
-"""How far Hypothesis searches: moderately at each run, further in CI, and the same way every time."""
+"""How far Hypothesis searches: moderately at each run, further in CI, and the same way every time; and Ctrl-C."""
 
 import os
+import signal
 
 from hypothesis import settings
 
 settings.register_profile("default", max_examples=60, deadline=None, derandomize=True)
 settings.register_profile("ci", parent=settings.get_profile("default"), max_examples=100)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# A shell that runs the tests in the background lets them ignore Ctrl-C, and so would the commands that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
 from typing_extensions import override
 
 from credsync.adapters.memory import MemoryLedger
@@ -26,3 +27,5 @@ class MemoryLawMachine(LawMachine):
 
 
 TestLaws = MemoryLawMachine.TestCase
+# So many that each law was seen to fail when its keeping was taken out of the code.
+TestLaws.settings = settings(max_examples=max(200, settings().max_examples))

@@ -1,160 +1,230 @@
-"""Rows that change while a run goes on: one more run brings the outbox to the truth, and nothing stale on the way."""
+"""Rows that change, come and go all through a run: one more run, and the outbox holds the source's truth."""
 
 from __future__ import annotations
 
-import json
-import sqlite3
+import random
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-from credsync import Host, Program, ProgramIndex, Report, RunOptions, Selection, notify
-from credsync.adapters.sql import SqlOutbox, SqlSource
-from credsync.adapters.sql.ledger import SqlLedger
-from credsync.testing.campus import Campus, catalog_path, write_sample
-
-RECORDS = 100_000
-
-LAG = timedelta(minutes=5)
-
-MOVER = """
-import random, sqlite3, sys, time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime
-chance = random.Random(2024)
-database = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None)
-def now(): return datetime.now(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-grades = [row[0] for row in database.execute("SELECT id FROM grades_persistentcoursegrade")]
-certs = [row[0] for row in database.execute("SELECT id FROM certificates_generatedcertificate")]
-moved = 0
-print("moving", flush=True)
-while True:
-    database.execute("BEGIN IMMEDIATE")
-    for _ in range(20):
-        one, kind = chance.choice(grades), chance.random()
-        if kind < 0.5:
-            percent = chance.randrange(10_000) / 10_000
-            database.execute("UPDATE grades_persistentcoursegrade SET percent_grade = ?, letter_grade = 'C',"
-                             " modified = ? WHERE id = ?", (percent, now(), one))
-        elif kind < 0.8:
-            database.execute("UPDATE certificates_generatedcertificate SET status = ?, modified_date = ?"
-                             " WHERE id = ? AND status IN ('downloadable', 'notpassing')",
-                             (chance.choice(["downloadable", "notpassing"]), now(), chance.choice(certs)))
-        elif kind < 0.9:
-            database.execute("DELETE FROM grades_persistentcoursegrade WHERE id = ?", (one,))
-        else:
-            database.execute("INSERT OR IGNORE INTO grades_persistentcoursegrade"
-                             " (user_id, course_id, percent_grade, letter_grade, created, modified)"
-                             " SELECT c.user_id, c.course_id, 0.75, 'B', ?, ?"
-                             " FROM certificates_generatedcertificate c WHERE c.id = ?",
-                             (now(), now(), chance.choice(certs)))
-        moved += 1
-    database.execute("COMMIT")
-    print(moved, flush=True)
-    time.sleep(0.02)
-"""
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from attrs import define, field
+from sqlalchemy import Connection, Engine, create_engine, text
+
+from credsync.adapters.sql import OutboxRow, SqlOutbox
+from credsync.testing.campus import Campus, catalog_path, write_sample
+from tests.adapters.edx_database import EdxDatabase
+
+NEW_IDS = 10_000_000
+"""Where the ids of new rows begin."""
+
+Key: TypeAlias = tuple[str, int, str]
+Execute: TypeAlias = Callable[..., None]
+"""Runs one statement with its parameters."""
 
 
-def test_moving_rows_are_neither_lost_nor_sent_stale(tmp_path: Path) -> None:
-    """Whatever another process changes, inserts and deletes meanwhile, the next run has the outbox tell the truth.
+@define
+class Mover:
+    """Changes a platform's rows, a few in each transaction, as its learners and teachers do.
 
-    Certificates only move between statuses whose grades are wanted: one that moves into them from outside brings the
-    certificate into the window, not the grade beside it.
+    Attributes:
+        engine: The platform's database.
+        changed: Changes so far.
+        invisible: Learners who have certificates and grades already, and no row yet.
     """
-    campus, out = tmp_path / "campus.db", tmp_path / "outbox.db"
-    write_sample(campus, Campus(learners=round(RECORDS / 3.96)))
-    with closing(sqlite3.connect(campus)) as database:
-        database.execute("PRAGMA journal_mode = WAL")
-    begun = datetime.now(UTC)
-    with moving(campus) as moved:
-        first = run(campus, out, Selection())
-    assert first.status == "complete"
-    assert moved() > 1_000
-    second = run(campus, out, Selection(start=begun - LAG))
-    assert second.status == "complete"
-    holds, wanted = held(out), truth(campus, tmp_path / "truth.db")
-    assert {key: holds.get(key) for key in wanted} == wanted
-    assert not {key for key in holds.keys() - wanted.keys() if is_there(campus, key)}  # nobody is told of deleted rows
-    assert second.total("sent") > 0
-    assert not list(iter_stale(out))
 
+    engine: Engine
+    chance: random.Random = field(factory=lambda: random.Random(7))
+    changed: int = 0
+    invisible: list[int] = field(factory=list)
+    ids: dict[str, int] = field(factory=dict)
+    runs: list[str] = field(factory=list)
 
-@contextmanager
-def moving(campus: Path) -> Iterator[Moved]:
-    """Change rows from another process as long as the block lasts."""
-    process = subprocess.Popen([sys.executable, "-c", MOVER, str(campus)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    moved = Moved()
-    try:
-        process.stdout.readline()
-        yield moved
-    finally:
-        process.kill()
-        moved.lines = process.communicate()[0].split()
+    def __attrs_post_init__(self) -> None:
+        """Look around."""
+        with self.engine.connect() as connection:
+            for table in (CERTIFICATES, GRADES, OVERRIDES):
+                self.ids[table] = connection.execute(text(f"SELECT max(id) FROM {table}")).scalar_one()
+            self.runs = list(connection.execute(text(f"SELECT DISTINCT course_id FROM {CERTIFICATES}")).scalars())
 
+    def move(self) -> None:
+        """Change some rows in one transaction; the learners of the transaction before become visible."""
+        acts = [self._grade, self._grade, self._pass_or_fail, self._date, self._drop_grade, self._drop_certificate]
+        with self.engine.begin() as connection:
+            execute = self._executing(connection)
+            self._appear(execute)
+            for _ in range(8):
+                self.chance.choice(acts)(execute)
+            self._arrive(execute)
 
-class Moved:
-    """How many rows have been moved; known when the mover has ended."""
+    def settle(self) -> None:
+        """Let the last learners become visible."""
+        with self.engine.begin() as connection:
+            self._appear(self._executing(connection))
 
-    lines: list[str]
+    def _executing(self, connection: Connection) -> Execute:
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
-    def __call__(self) -> int:
-        """Return the number."""
-        return int(self.lines[-1])
+        def execute(statement: str, **parameters: object) -> None:
+            connection.execute(text(statement), {"now": now, **parameters})
+            self.changed += 1
 
+        return execute
 
-def run(campus: Path, out: Path, selection: Selection) -> Report:
-    """Bring a selection to an outbox, with its ledger."""
-    programs = [Program.from_dict(program) for program in json.loads(catalog_path(campus).read_text("utf-8"))]
-    with (
-        closing(SqlSource(campus)) as source,
-        closing(SqlOutbox(out)) as outbox,
-        closing(SqlLedger(str(out))) as ledger,
-    ):
-        host = Host(
-            catalog=ProgramIndex(programs),
-            sink=outbox,
-            learners=source,
-            certificates=source,
-            grades=source,
-            ledger=ledger,
+    def _appear(self, execute: Execute) -> None:
+        for user_id in self.invisible:
+            execute("INSERT INTO auth_user VALUES (:id, :name)", id=user_id, name=f"late_learner_{user_id}")
+        self.invisible.clear()
+
+    def _any(self, table: str) -> int:
+        return self.chance.randint(1, self.ids[table])
+
+    def _grade(self, execute: Execute) -> None:
+        execute(
+            f"UPDATE {GRADES} SET percent_grade = :percent, letter_grade = :letter, modified = :now WHERE id = :id",
+            percent=self.chance.randint(0, 100) / 100,
+            letter=self.chance.choice(["A", "B", "", None]),
+            id=self._any(GRADES),
         )
-        return notify(source, selection, host=host, options=RunOptions(force=False))
+
+    def _pass_or_fail(self, execute: Execute) -> None:
+        execute(
+            f"UPDATE {CERTIFICATES} SET modified_date = :now, status ="
+            " CASE status WHEN 'downloadable' THEN 'notpassing' WHEN 'notpassing' THEN 'downloadable' ELSE status END"
+            " WHERE id = :id",
+            id=self._any(CERTIFICATES),
+        )
+
+    def _date(self, execute: Execute) -> None:
+        date = f"2024-03-{self.chance.randint(1, 28):02} 00:00:00"
+        execute(
+            f"UPDATE {OVERRIDES} SET date = :date, modified = :now WHERE id = :id", date=date, id=self._any(OVERRIDES)
+        )
+
+    def _drop_grade(self, execute: Execute) -> None:
+        execute(f"DELETE FROM {GRADES} WHERE id = :id", id=self._any(GRADES))
+
+    def _drop_certificate(self, execute: Execute) -> None:
+        gone = self._any(CERTIFICATES)
+        execute(f"DELETE FROM {OVERRIDES} WHERE generated_certificate_id = :id", id=gone)
+        execute(f"DELETE FROM {CERTIFICATES} WHERE id = :id", id=gone)
+
+    def _arrive(self, execute: Execute) -> None:
+        """Let a learner's certificate and grade be visible before the learner is."""
+        new = NEW_IDS + self.changed
+        run = self.chance.choice(self.runs)
+        execute(
+            f"INSERT INTO {CERTIFICATES} VALUES (:id, :id, :run, 'verified', 'downloadable', :now, :now, :uuid, '')",
+            id=new,
+            run=run,
+            uuid=f"{new:032x}",
+        )
+        execute(f"INSERT INTO {GRADES} VALUES (:id, :id, :run, 0.9, 'A', NULL, :now, :now)", id=new, run=run)
+        self.invisible.append(new)
 
 
-def truth(campus: Path, out: Path) -> dict[tuple[str, int, str], str]:
-    """Return what an undisturbed run, without a past, says of the source as it is now."""
-    report = run(campus, out, Selection())
-    assert report.unaccounted == 0
-    return held(out)
+CERTIFICATES = "certificates_generatedcertificate"
+OVERRIDES = "certificates_certificatedateoverride"
+GRADES = "grades_persistentcoursegrade"
 
 
-def held(out: Path) -> dict[tuple[str, int, str], str]:
-    """Return the last payload for each key."""
-    with closing(sqlite3.connect(out)) as database:
-        rows = database.execute("SELECT kind, user_id, target, payload FROM credsync_outbox ORDER BY id")
-        return {(kind, user_id, target): payload for kind, user_id, target, payload in rows}
+def notify(source: str, catalog: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Start the command."""
+    command = [
+        sys.executable,
+        "-m",
+        "credsync",
+        "notify",
+        source,
+        "--catalog",
+        str(catalog),
+        "--out",
+        str(out),
+        "--quiet",
+    ]
+    return subprocess.Popen([*command, *options])
 
 
-def is_there(campus: Path, key: tuple[str, int, str]) -> bool:
-    """Whether the record of a key is still in the source."""
-    kind, user_id, course_id = key
-    table = {"certificate": "certificates_generatedcertificate", "grade": "grades_persistentcoursegrade"}[kind]
-    with closing(sqlite3.connect(campus)) as database:
-        rows = database.execute(f"SELECT 1 FROM {table} WHERE user_id = ? AND course_id = ?", (user_id, course_id))
-        return rows.fetchone() is not None
+def run_while_rows_move(source: str, catalog: Path, out: Path, page_size: int) -> Mover:
+    """Run over everything while rows move, then once more over what may have changed meanwhile."""
+    options = ["--auto", "--since", "2000-01-01", "--lag", "60", "--page-size", str(page_size)]
+    engine = create_engine(source)
+    mover = Mover(engine)
+    with notify(source, catalog, out, *options) as process:
+        while process.poll() is None:
+            mover.move()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+    assert process.returncode == 0
+    mover.settle()
+    engine.dispose()
+    with notify(source, catalog, out, *options) as process:
+        pass
+    assert process.returncode == 0
+    return mover
 
 
-def iter_stale(out: Path) -> Iterator[tuple[str, int, str]]:
-    """Yield each key for which something older followed something newer."""
-    newest: dict[tuple[str, int, str], str] = {}
-    with closing(sqlite3.connect(out)) as database:
-        for *key, time in database.execute(
-            "SELECT kind, user_id, target, source_time FROM credsync_outbox ORDER BY id"
-        ):
-            kind, user_id, target = key
-            if time < newest.get((kind, user_id, target), ""):
-                yield kind, user_id, target
-            newest[kind, user_id, target] = time
+def rows_of(out: Path) -> Iterator[tuple[Key, OutboxRow]]:
+    """Read an outbox, in the order of its rows."""
+    with closing(SqlOutbox(out)) as outbox:
+        for row in outbox.iter_rows():
+            yield (row.kind, row.user_id, row.target), row
+
+
+def check(source: str, catalog: Path, out: Path) -> None:
+    """Hold the outbox against what an outbox would get that knows nothing but the source as it is now."""
+    truth = out.with_name("truth.db")
+    with notify(source, catalog, truth, "--all", "--no-ledger", "--page-size", "1000") as process:
+        pass
+    assert process.returncode == 0
+    held: dict[Key, OutboxRow] = {}
+    for key, row in rows_of(out):
+        before = held.get(key)
+        assert before is None or not (before.source_time and row.source_time) or before.source_time <= row.source_time
+        held[key] = row
+    expected = dict(rows_of(truth))
+    assert {key for key, row in expected.items() if key not in held or held[key].payload != row.payload} == set()
+    engine = create_engine(source)
+    with engine.connect() as connection:
+        there = {
+            table: {(row[0], row[1]) for row in connection.execute(text(f"SELECT user_id, course_id FROM {table}"))}
+            for table in (CERTIFICATES, GRADES)
+        }
+    engine.dispose()
+    for kind, user_id, run in held.keys() - expected.keys():
+        gone = there[CERTIFICATES] if kind == "certificate" else there[CERTIFICATES] & there[GRADES]
+        assert (user_id, run) not in gone, "the outbox holds what the source never said"
+
+
+def test_a_hundred_thousand_rows_on_sqlite(tmp_path: Path) -> None:
+    """Rows that move all through a run of 100,000 records are neither lost nor sent stale."""
+    campus, out = tmp_path / "campus.db", tmp_path / "out.db"
+    summary = write_sample(campus, Campus(learners=25_500))
+    assert summary.certificates + summary.grades >= 100_000
+    source = f"sqlite:///{campus}"
+    engine = create_engine(source)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # as a database that is read while it is written
+    engine.dispose()
+    mover = run_while_rows_move(source, catalog_path(campus), out, page_size=500)
+    assert mover.changed > 500
+    check(source, catalog_path(campus), out)
+
+
+@pytest.mark.parametrize("server", ["postgresql_url", "mysql_url"])
+def test_some_thousand_rows_on_servers(request: pytest.FixtureRequest, tmp_path: Path, server: str) -> None:
+    """The same on PostgreSQL and MariaDB."""
+    url: str = request.getfixturevalue(server)
+    campus = Campus(learners=500)
+    write_sample(tmp_path / "campus.db", campus)
+    catalog = catalog_path(tmp_path / "campus.db")
+    database = EdxDatabase.create(url)
+    database.add_campus(campus)
+    mover = run_while_rows_move(url, catalog, tmp_path / "out.db", page_size=20)
+    assert mover.changed > 200
+    check(url, catalog, tmp_path / "out.db")
+    database.engine.dispose()

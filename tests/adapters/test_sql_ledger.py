@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -180,12 +180,11 @@ class TestPages:
 
     def test_add_up(self, ledger: SqlLedger, database_url: str) -> None:
         """Counts of one kind, run and reason go together, over pages, and by the minute."""
-        ledger.record(
-            page(read={"grade": 3}, counts={("grade", INTRO, "sent", ""): 2, ("grade", INTRO, "skipped", "x"): 1})
-        )
-        ledger.record(page(read={"grade": 1}, counts={("grade", INTRO, "sent", ""): 1}, at=LATER))
+        sent, skipped = ("grade", INTRO, "sent", ""), ("grade", INTRO, "skipped", "x")
+        ledger.record(page(read={"grade": 3}, counts={sent: 2, skipped: 1}))
+        ledger.record(page(read={"grade": 1}, counts={sent: 1}, at=LATER))
         past = history(database_url)
-        assert past.by_target == {("grade", INTRO, "sent", ""): 3, ("grade", INTRO, "skipped", "x"): 1}
+        assert past.by_target == {sent: 3, skipped: 1}
         assert past.timeline == {(NOW, "sent"): 2, (NOW, "skipped"): 1, (LATER, "sent"): 1}
         assert (past.report.read, past.report.unaccounted) == ({"grade": 4}, 0)
 
@@ -258,14 +257,13 @@ class TestPending:
 
     def test_can_be_forgotten_on_purpose(self, ledger: SqlLedger) -> None:
         """A letter that is dropped is gone, and what was delivered before it is not."""
-        ledger.record(
-            page(entry(3, DEAD, fingerprint="f", source_time=OLD, failed_fingerprint="g", reason="no", tries=1))
-        )
+        delivered = entry(3, fingerprint="f", source_time=OLD)
+        ledger.record(page(evolve(delivered, state=DEAD, failed_fingerprint="g", reason="no", tries=1)))
         assert ledger.forget([entry(2).key, entry(3).key, entry(1).key, entry(7).key]) == 2
         assert keys_of(ledger.pending(DEAD)) == []
         assert find(ledger, *(entry(user_id).key for user_id in (1, 2, 3))) == [
             entry(1),
-            entry(3, fingerprint="f", source_time=OLD),
+            delivered,
         ]
 
 
@@ -406,19 +404,14 @@ def runs_of(url: str) -> Sequence[Any]:
         return [*past.iter_runs()][::-1]
 
 
-class failing:  # noqa: N801  # reads as the verb that it is
-    """Lets the statements of an engine fail that begin in some way."""
+@contextmanager
+def failing(engine: Engine, beginning: str) -> Iterator[None]:
+    """Let the statements of an engine fail that begin in some way."""
 
-    def __init__(self, engine: Engine, beginning: str) -> None:
-        self.engine = engine
-        self.beginning = beginning
-
-    def __enter__(self) -> None:
-        event.listen(self.engine, "before_cursor_execute", self._fail)
-
-    def __exit__(self, *_: object) -> None:
-        event.remove(self.engine, "before_cursor_execute", self._fail)
-
-    def _fail(self, _connection: Any, _cursor: Any, statement: str, *_: object) -> None:
-        if statement.startswith(self.beginning):
+    def fail(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+        if statement.startswith(beginning):
             raise OperationalError(statement, {}, ConnectionError("the line is cut"))
+
+    event.listen(engine, "before_cursor_execute", fail)
+    yield
+    event.remove(engine, "before_cursor_execute", fail)

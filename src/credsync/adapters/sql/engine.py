@@ -143,11 +143,15 @@ def _create(url: URL, sessions: dict[str, Sequence[str]], **options: Any) -> Eng
 
     @event.listens_for(engine, "connect")
     def prepare(dbapi_connection: Any, _record: object) -> None:
-        cursor = dbapi_connection.cursor()
-        for statement in statements:
-            cursor.execute(statement)
-        cursor.close()
-        dbapi_connection.commit()
+        try:
+            cursor = dbapi_connection.cursor()
+            for statement in statements:
+                cursor.execute(statement)
+            cursor.close()
+            dbapi_connection.commit()
+        except BaseException:
+            dbapi_connection.close()  # nobody else knows it yet
+            raise
 
     return engine
 

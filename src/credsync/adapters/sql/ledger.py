@@ -70,14 +70,14 @@ class SqlLedger:
         self._engine = open_database(database)
         self._give_back: Callable[[], None] | None = None
         self._run_id = 0
-        try:
-            with self._translating(ConfigurationError):
-                self._connection = self._engine.connect()
+        with self._translating(ConfigurationError):
+            self._connection = self._engine.connect()
+            try:
                 self._bring_up_to_date()
                 self._destination_id = _find_destination(self._connection, destination)
-        except BaseException:
-            close(self._engine, self._database)
-            raise
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         """Let go of the connection, and of the lock with it."""
