@@ -41,8 +41,8 @@ def _to_utc(value: datetime | None) -> datetime | None:
 class Selection:
     """Which certificates and grades to read: those that meet every condition given.
 
-    None sets no condition; an empty set selects nothing. Times are a half-open window `[start, end)` over when a
-    record, or a certificate's date override, last changed.
+    None sets no condition; an empty set selects nothing. Times are a half-open window `[start, end)` over when a record
+    last changed, or what decides about it beside: a certificate's date override, a grade's certificate.
 
     Attributes:
         course_runs: Course runs, as strings once built; course keys are taken too.
@@ -77,6 +77,11 @@ class Selection:
     def is_everything(self) -> bool:
         """Whether nothing is filtered out."""
         return self == Selection()
+
+    @property
+    def has_window(self) -> bool:
+        """Whether it matters when a record changed."""
+        return self.start is not None or self.end is not None
 
     def without_window(self) -> Selection:
         """Return the selection of the same records, whenever they changed."""

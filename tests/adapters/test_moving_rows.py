@@ -93,9 +93,8 @@ class Mover:
 
     def _pass_or_fail(self, execute: Execute) -> None:
         execute(
-            f"UPDATE {CERTIFICATES} SET modified_date = :now, status ="
-            " CASE status WHEN 'downloadable' THEN 'notpassing' WHEN 'notpassing' THEN 'downloadable' ELSE status END"
-            " WHERE id = :id",
+            f"UPDATE {CERTIFICATES} SET modified_date = :now, status = :status WHERE id = :id",
+            status=self.chance.choice([*INTERESTING, "unavailable", "generating"]),
             id=self._any(CERTIFICATES),
         )
 
@@ -126,6 +125,9 @@ class Mover:
         execute(f"INSERT INTO {GRADES} VALUES (:id, :id, :run, 0.9, 'A', NULL, :now, :now)", id=new, run=run)
         self.invisible.append(new)
 
+
+INTERESTING = ("downloadable", "notpassing")
+"""The statuses of certificates whose grades are wanted."""
 
 CERTIFICATES = "certificates_generatedcertificate"
 OVERRIDES = "certificates_certificatedateoverride"
@@ -188,16 +190,19 @@ def check(source: str, catalog: Path, out: Path) -> None:
         held[key] = row
     expected = dict(rows_of(truth))
     assert {key for key, row in expected.items() if key not in held or held[key].payload != row.payload} == set()
+    wanted = wanted_now(source)
+    assert {key for key in held.keys() - expected.keys() if key[1:] in wanted[key[0]]} == set(), "never said"
+
+
+def wanted_now(source: str) -> dict[str, set[tuple[int, str]]]:
+    """Say whose certificates and grades are there, and of interest; an outbox still has what was so once."""
     engine = create_engine(source)
     with engine.connect() as connection:
-        there = {
-            table: {(row[0], row[1]) for row in connection.execute(text(f"SELECT user_id, course_id FROM {table}"))}
-            for table in (CERTIFICATES, GRADES)
-        }
+        certificates = connection.execute(text(f"SELECT user_id, course_id, status FROM {CERTIFICATES}")).all()
+        grades = {(row[0], row[1]) for row in connection.execute(text(f"SELECT user_id, course_id FROM {GRADES}"))}
     engine.dispose()
-    for kind, user_id, run in held.keys() - expected.keys():
-        gone = there[CERTIFICATES] if kind == "certificate" else there[CERTIFICATES] & there[GRADES]
-        assert (user_id, run) not in gone, "the outbox holds what the source never said"
+    interesting = {(row[0], row[1]) for row in certificates if row[2] in INTERESTING}
+    return {"certificate": {(row[0], row[1]) for row in certificates}, "grade": interesting & grades}
 
 
 def test_a_hundred_thousand_rows_on_sqlite(tmp_path: Path) -> None:

@@ -127,8 +127,9 @@ class TestPlans:
         for selection, limit in product(SELECTIONS, (8, 300)):
             # The learners of one course run stand in order in its index, too, and PostgreSQL may see that.
             index = "grades_modified_course" if selection.user_ids is None else "grades_(course_)?user"
-            for statement in statements_of(source, source.grades(selection), limit)[:3]:
-                check_plan(source, statement, {TABLES["grades"]: index})
+            statements = statements_of(source, source.grades(selection), limit)
+            for statement in [*statements[:3], *statements[-2:]]:
+                check_plan(source, statement, {TABLES["grades"]: index, TABLES["certificates"]: "PRIMARY KEY"})
 
     @pytest.mark.parametrize("indexed", [False, True], ids=["stock", "with an index on modified_date"])
     @pytest.mark.parametrize("analyzed", [False, True], ids=["no statistics", "statistics"])

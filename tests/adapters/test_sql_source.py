@@ -42,10 +42,15 @@ def expected_certificates(campus: Campus, selection: Selection) -> list[tuple[in
 
 def expected_grades(campus: Campus, selection: Selection) -> list[tuple[int, str]]:
     """Select a campus's grades the slow way."""
+    certified = {(row[1], row[2]): moment(row[6]) for row in campus.iter_certificates()}
     return sorted(
         (user, run)
         for _, user, run, _, _, _, _, modified in campus.iter_grades()
-        if meets(selection, user, run) and selection.is_in_window(moment(modified))
+        if meets(selection, user, run)
+        and (
+            selection.is_in_window(moment(modified))
+            or ((user, run) in certified and selection.is_in_window(certified[user, run]))
+        )
     )
 
 
@@ -91,6 +96,36 @@ class TestSelection:
                 assert sorted(keys(certificates)) == expected_certificates(CAMPUS, selection), name
                 grades = walk(source.grades(selection), limit)
                 assert sorted(keys(grades)) == expected_grades(CAMPUS, selection), name
+
+    def test_counts_what_it_would_give(self, edx: EdxDatabase, source: SqlSource) -> None:
+        """Each selection has as many records as its walks give, or as many as somebody wants to know of."""
+        edx.add_campus(CAMPUS)
+        for name, selection in SELECTIONS.items():
+            walked = {
+                "certificate": len(expected_certificates(CAMPUS, selection)),
+                "grade": len(expected_grades(CAMPUS, selection)),
+            }
+            assert source.count(selection) == walked, name
+        assert source.count(Selection(), at_most=20) == {"certificate": 20, "grade": 20}
+
+    def test_a_changed_certificate_brings_its_grade_once(self, edx: EdxDatabase, source: SqlSource) -> None:
+        """In the window by itself, by its certificate, or by both: a grade comes once."""
+        inside, outside = "2024-04-01 00:00:00", "2024-01-01 00:00:00"
+        for number, (graded, certified) in enumerate(
+            [(inside, inside), (inside, outside), (outside, inside), (outside, outside), (inside, None)], start=1
+        ):
+            edx.add_grade(number, number, modified=graded)
+            if certified:
+                edx.add_certificate(number + 10, number, modified=certified)
+        selection = Selection(start=NOON + SECOND)
+        for limit in (1, 2, 3, 4):
+            assert sorted(keys(walk(source.grades(selection), limit))) == [(1, RUN), (2, RUN), (3, RUN), (5, RUN)]
+        assert sorted(keys(walk(source.grades(evolve(selection, user_ids=range(10)))))) == [
+            (1, RUN),
+            (2, RUN),
+            (3, RUN),
+            (5, RUN),
+        ]
 
     def test_ends_with_the_last_full_page(self, edx: EdxDatabase, source: SqlSource) -> None:
         """A page that takes the last record has no next one, also when it is full."""

@@ -42,9 +42,8 @@ class Campus(MemoryPlatform):
         fate: What goes wrong in the run that is going on.
         now: The time.
         ever: What an honest sink may have been sent so far.
-        written: When each certificate and grade was last written, or became visible.
-        unwindowed: Records that changed, or became interesting, without a time of their own to show it: a window may
-            pass them by.
+        written: When each certificate and grade was last written, or became visible; for a grade also its certificate.
+        unwindowed: Records that changed, or became interesting, without a time to show it: a window may pass them by.
         shaken: Programs whose learner lost a certificate without a trace: what the sink should hold is anybody's guess.
         earlier: What each certificate and grade was before it last changed.
         hidden: What will be seen again of records that are shown as they were, by a replica that lags behind.
@@ -84,17 +83,12 @@ class Campus(MemoryPlatform):
 
     def put_certificate(self, key: RecordKey, is_late: bool, mode: str, status: str) -> None:
         """Write a certificate; a late one was written a while ago, and its transaction is visible only now."""
-        if not self._is_awaited(key):
-            self.unwindowed.add(UpdateKey("grade", *key))
         user = self.learners.get(key.user_id, Learner(id=key.user_id))
         modified = self._write("certificate", key, is_late)
         self.add(Certificate(user=user, course_id=key.course_id, mode=mode, status=status, modified_date=modified))
-
-    def _is_awaited(self, key: RecordKey) -> bool:
-        """Whether the grade of a certificate that was never there is deferred until it is."""
-        grade = self.grades_by_key.get(key)
-        is_new = UpdateKey("certificate", *key) not in self.written
-        return is_new and grade is not None and grade.modified is not None and self.now - grade.modified < PATIENCE
+        if key in self.grades_by_key:
+            self.written[UpdateKey("grade", *key)] = self.now
+            self.unwindowed.discard(UpdateKey("grade", *key))
 
     def put_grade(self, key: RecordKey, is_late: bool, percent: float | None, letter: str | None) -> None:
         """Write a grade, perhaps late."""

@@ -69,11 +69,15 @@ class MemoryPlatform:
 
     def certificates(self, selection: Selection) -> _KeysetSource[Certificate]:
         """Return the selected certificates; memory knows no changes of date overrides."""
-        return _KeysetSource(lambda: _select(self.certificates_by_key, selection, lambda cert: cert.modified_date))
+        return _KeysetSource(lambda: _select(self.certificates_by_key, selection, lambda cert: [cert.modified_date]))
 
     def grades(self, selection: Selection) -> _KeysetSource[Grade]:
-        """Return the selected grades."""
-        return _KeysetSource(lambda: _select(self.grades_by_key, selection, lambda grade: grade.modified))
+        """Return the selected grades, and those whose certificate changed in the window."""
+        return _KeysetSource(lambda: _select(self.grades_by_key, selection, self._times_of))
+
+    def _times_of(self, grade: Grade) -> Sequence[datetime | None]:
+        cert = self.certificates_by_key.get(_key_of(grade))
+        return grade.modified, cert.modified_date if cert else None
 
     def find_learners(self, user_ids: Collection[int]) -> Mapping[int, Learner]:
         """Return the learners that are there."""
@@ -93,18 +97,17 @@ def _key_of(record: Certificate | Grade) -> RecordKey:
 
 
 def _select(
-    records: Mapping[RecordKey, V], selection: Selection, time_of: Callable[[V], datetime | None]
+    records: Mapping[RecordKey, V], selection: Selection, times_of: Callable[[V], Sequence[datetime | None]]
 ) -> dict[tuple[object, ...], V]:
-    return {key: record for key, record in records.items() if _is_selected(record, selection, time_of(record))}
+    return {key: record for key, record in records.items() if _is_selected(record, selection, times_of(record))}
 
 
-def _is_selected(record: Certificate | Grade, selection: Selection, moment: datetime | None) -> bool:
-    has_window = selection.start is not None or selection.end is not None
+def _is_selected(record: Certificate | Grade, selection: Selection, times: Sequence[datetime | None]) -> bool:
     return (
         (selection.course_runs is None or str(record.course_id) in selection.course_runs)
         and (selection.user_ids is None or record.user_id in selection.user_ids)
         and (selection.orgs is None or record.course_id.org in selection.orgs)
-        and (not has_window or (moment is not None and selection.is_in_window(moment)))
+        and (not selection.has_window or any(time is not None and selection.is_in_window(time) for time in times))
     )
 
 

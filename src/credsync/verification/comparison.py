@@ -116,9 +116,8 @@ class Comparison:
             return f"the source has no such {kind}"
         if not isinstance(known, Certificate) or known.status == CertificateStatus.DOWNLOADABLE:
             return None
-        has_window = self.selection.start is not None or self.selection.end is not None
         is_elsewhere = known.modified_date is not None and not self.selection.is_in_window(known.modified_date)
-        return f"the source's certificate is {known.status}" if has_window and is_elsewhere else None
+        return f"the source's certificate is {known.status}" if self.selection.has_window and is_elsewhere else None
 
     def _is_selected(self, run: str) -> bool:
         """Whether a course run is one that the selection has; the window does not matter, for what is not there."""

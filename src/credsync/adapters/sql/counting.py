@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, TableClause, func, literal, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, TableClause, func, literal, select
 
-from credsync.adapters.sql.conditions import courses, ends, inside, is_among, outside, starts
+from credsync.adapters.sql.conditions import courses, inside, is_among, outside
+from credsync.adapters.sql.routes import IS_CERTIFIED, IS_OVERRIDDEN
 from credsync.adapters.sql.tables import certificates, date_overrides, grades
 from credsync.selection import Selection
 
@@ -16,39 +17,40 @@ __all__ = ["count_records"]
 
 def count_records(connection: Connection, selection: Selection, at_most: int) -> Mapping[str, int]:
     """Count the selected records by kind, with a statement or two for each; at `at_most` the counting stops."""
+    certificate_modified, modified = certificates.c.modified_date, grades.c.modified
+    overridden = certificates.join(date_overrides, IS_OVERRIDDEN)
+    certified = certificates.join(grades, IS_CERTIFIED)
+    statements = {
+        "certificate": _iter_rows(certificates, certificate_modified, overridden, date_overrides.c.modified, selection),
+        "grade": _iter_rows(grades, modified, certified, certificate_modified, selection),
+    }
     dialect = connection.dialect.name
     return {
-        "certificate": sum(_count(connection, rows.limit(at_most)) for rows in _iter_certificates(selection, dialect)),
-        "grade": _count(connection, _rows_of(grades, grades.c.modified, selection, dialect).limit(at_most)),
+        kind: sum(
+            _count(connection, rows.where(*_are_selected(kind, selection, dialect)).limit(at_most)) for rows in found
+        )
+        for kind, found in statements.items()
     }
 
 
-def _iter_certificates(selection: Selection, dialect: str) -> Iterator[Select[Any]]:
-    modified, overridden = certificates.c.modified_date, date_overrides.c.modified
-    yield _rows_of(certificates, modified, selection, dialect)
-    if selection.start is not None or selection.end is not None:
-        is_overridden = date_overrides.c.generated_certificate_id == certificates.c.id
-        yield (
-            select(literal(1).label("one"))
-            .select_from(date_overrides.join(certificates, is_overridden))
-            .where(
-                *_are_selected(certificates, selection, dialect),
-                inside(overridden, selection),
-                outside(modified, selection),
-            )
-        )
+def _iter_rows(
+    table: TableClause,
+    modified: ColumnElement[Any],
+    beside: FromClause,
+    modified_beside: ColumnElement[Any],
+    selection: Selection,
+) -> Iterator[Select[Any]]:
+    """Yield the rows that changed in the window, and those beside which only something else did."""
+    one = select(literal(1).label("one"))
+    if not selection.has_window:
+        yield one.select_from(table)
+    else:
+        yield one.select_from(table).where(inside(modified, selection))
+        yield one.select_from(beside).where(inside(modified_beside, selection), outside(modified, selection))
 
 
-def _rows_of(table: TableClause, modified: ColumnElement[Any], selection: Selection, dialect: str) -> Select[Any]:
-    conditions = [
-        *_are_selected(table, selection, dialect),
-        *starts(modified, selection),
-        *ends(modified, selection),
-    ]
-    return select(literal(1).label("one")).select_from(table).where(*conditions)
-
-
-def _are_selected(table: TableClause, selection: Selection, dialect: str) -> Iterator[ColumnElement[bool]]:
+def _are_selected(kind: str, selection: Selection, dialect: str) -> Iterator[ColumnElement[bool]]:
+    table = {"certificate": certificates, "grade": grades}[kind]
     yield from courses(table.c.course_id, selection, dialect)
     if selection.user_ids is not None:
         yield is_among(table.c.user_id, selection.user_ids)

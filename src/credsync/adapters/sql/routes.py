@@ -4,13 +4,14 @@
 - Everybody's, where an index has them in order of time: along it. What changes meanwhile comes again further on.
 - Everybody's, where none has: by primary key, with the window as a filter.
 - With a window, certificates that did not change but whose date override did: by the override's primary key.
+- With a window, grades that did not change but whose certificate did, since it decides about them: as the certificates.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TableClause, or_, select
+from sqlalchemy import ColumnElement, Select, TableClause, and_, or_, select
 
 from credsync.adapters.sql.conditions import MYSQL, courses, ends, inside, outside, starts, unindexed
 from credsync.adapters.sql.layout import Layout
@@ -19,10 +20,11 @@ from credsync.adapters.sql.tables import certificates, date_overrides, grades, u
 from credsync.adapters.sql.walks import Walk
 from credsync.selection import Selection
 
-__all__ = ["CERTIFICATE_ROWS", "GRADE_ROWS", "certificate_walks", "grade_walks"]
+__all__ = ["CERTIFICATE_ROWS", "GRADE_ROWS", "IS_CERTIFIED", "IS_OVERRIDDEN", "certificate_walks", "grade_walks"]
 
 IS_OVERRIDDEN = date_overrides.c.generated_certificate_id == certificates.c.id
 IS_LEARNERS = users.c.id == certificates.c.user_id
+IS_CERTIFIED = and_(grades.c.user_id == certificates.c.user_id, grades.c.course_id == certificates.c.course_id)
 
 CERTIFICATE_ROWS = select(*CERTIFICATES.columns).select_from(
     certificates.outerjoin(users, IS_LEARNERS).outerjoin(date_overrides, IS_OVERRIDDEN)
@@ -31,6 +33,7 @@ OVERRIDDEN_ROWS = select(*CERTIFICATES.columns).select_from(
     date_overrides.join(certificates, IS_OVERRIDDEN).outerjoin(users, IS_LEARNERS)
 )
 GRADE_ROWS = select(*GRADES.columns)
+CERTIFIED_ROWS = GRADE_ROWS.select_from(certificates.join(grades, IS_CERTIFIED))
 
 
 def certificate_walks(selection: Selection, layout: Layout, overrides: Layout, dialect: str) -> list[Walk]:
@@ -46,11 +49,11 @@ def certificate_walks(selection: Selection, layout: Layout, overrides: Layout, d
     rows = CERTIFICATE_ROWS.where(*is_selected)
     modified, overridden = certificates.c.modified_date, date_overrides.c.modified
     if selection.user_ids is not None:
-        if _has_window(selection):
+        if selection.has_window:
             rows = rows.where(or_(inside(modified, selection), inside(overridden, selection)))
         return _user_walks(rows, certificates, selection, dialect)
     walks = [_walk_for_all(rows, certificates, modified, selection, layout, dialect)]
-    if _has_window(selection):
+    if selection.has_window:
         only_overridden = OVERRIDDEN_ROWS.where(
             *is_selected, inside(unindexed(overridden, dialect), selection), outside(modified, selection)
         )
@@ -59,14 +62,33 @@ def certificate_walks(selection: Selection, layout: Layout, overrides: Layout, d
     return walks
 
 
-def grade_walks(selection: Selection, layout: Layout, dialect: str) -> list[Walk]:
-    """Plan the walks through the selected grades."""
-    modified = grades.c.modified
+def grade_walks(selection: Selection, layout: Layout, certified: Layout, dialect: str) -> list[Walk]:
+    """Plan the walks through the selected grades.
+
+    Args:
+        selection: Which ones.
+        layout: Of the grades.
+        certified: Of the certificates.
+        dialect: The database's.
+    """
+    modified, certificate_modified = grades.c.modified, certificates.c.modified_date
     rows = GRADE_ROWS.where(*courses(grades.c.course_id, selection, dialect))
     if selection.user_ids is not None:
-        rows = rows.where(*starts(modified, selection), *ends(modified, selection))
+        if selection.has_window:
+            rows = rows.select_from(grades.outerjoin(certificates, IS_CERTIFIED))
+            rows = rows.where(or_(inside(modified, selection), inside(certificate_modified, selection)))
         return _user_walks(rows, grades, selection, dialect)
-    return [_walk_for_all(rows, grades, modified, selection, layout, dialect)]
+    walks = [_walk_for_all(rows, grades, modified, selection, layout, dialect)]
+    if selection.has_window:
+        only_certificate = CERTIFIED_ROWS.where(
+            *courses(certificates.c.course_id, selection, dialect), outside(unindexed(modified, dialect), selection)
+        )
+        walks.append(
+            _walk_for_all(
+                only_certificate, certificates, certificate_modified, selection, certified, dialect, "certificate_"
+            )
+        )
+    return walks
 
 
 def _user_walks(rows: Select[Any], table: TableClause, selection: Selection, dialect: str) -> list[Walk]:
@@ -81,12 +103,17 @@ def _walk_for_all(
     selection: Selection,
     layout: Layout,
     dialect: str,
+    prefix: str = "",
 ) -> Walk:
+    """Plan a walk along a table; the rows of another go by a prefix before the names of its columns."""
+    names = layout.time_index.columns if layout.time_index else ()
+    order = {f"{prefix}{name}": table.c[name] for name in (*names, "id")}
+    if prefix:
+        rows = rows.add_columns(*(column.label(name) for name, column in order.items()))
     if layout.time_index is None:
         when = unindexed(modified, dialect)
         rows = rows.where(*starts(when, selection), *ends(when, selection))
-        return Walk.over(_follow_primary_key(rows, table, layout, dialect), {"id": table.c.id}, dialect)
-    order = {name: table.c[name] for name in (*layout.time_index.columns, "id")}
+        return Walk.over(_follow_primary_key(rows, table, layout, dialect), order, dialect)
     rows = _follow(rows.where(*ends(modified, selection)), table, layout.time_index.name, dialect)
     return Walk.over(rows, order, dialect, starts(modified, selection))
 
@@ -98,7 +125,3 @@ def _follow_primary_key(rows: Select[Any], table: TableClause, layout: Layout, d
 def _follow(rows: Select[Any], table: TableClause, index: str, dialect: str) -> Select[Any]:
     """Tell MySQL which index to follow; for a large page it would rather sort the table."""
     return rows.with_hint(table, f"FORCE INDEX (`{index}`)", dialect) if dialect in MYSQL else rows
-
-
-def _has_window(selection: Selection) -> bool:
-    return selection.start is not None or selection.end is not None

@@ -73,7 +73,7 @@ def _read_certificate(row: Sequence[Any]) -> dict[str, Any]:
 
 
 def _read_grade(row: Sequence[Any]) -> dict[str, Any]:
-    _, user_id, course_id, percent, letter, modified = row
+    user_id, course_id, percent, letter, modified = row[1:6]
     return {
         "user_id": user_id,
         "course_id": course_id,

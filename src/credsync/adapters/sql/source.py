@@ -78,10 +78,11 @@ class SqlSource:
         return SqlPages(self.engine, CERTIFICATES, plan if _selects_any(selection) else _nowhere)
 
     def grades(self, selection: Selection) -> SqlPages[Grade]:
-        """Return the selected grades; reads nothing yet."""
+        """Return the selected grades, and those whose certificate changed in the window; reads nothing yet."""
 
         def plan(connection: Connection) -> Sequence[Walk]:
-            return grade_walks(selection, self._layout(connection, grades), connection.dialect.name)
+            layout, certified = self._layout(connection, grades), self._layout(connection, certificates)
+            return grade_walks(selection, layout, certified, connection.dialect.name)
 
         return SqlPages(self.engine, GRADES, plan if _selects_any(selection) else _nowhere)
 
