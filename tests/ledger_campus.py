@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from attrs import define, field
@@ -40,12 +40,14 @@ class Dying(MemoryLedger):
         dies_at: Before which write it dies; None lives on.
         death: What it raises.
         writes: How often it was written.
+        pages: What was written, page by page.
         fails_to_finish: Whether a run cannot be closed.
     """
 
     dies_at: int | None = None
     death: BaseException = field(factory=lambda: AdapterError("the disk is full"), eq=False)
     writes: int = 0
+    pages: list[PageRecord] = field(factory=list)
     fails_to_finish: bool = False
 
     @override
@@ -55,6 +57,7 @@ class Dying(MemoryLedger):
             self.dies_at = None
             raise self.death
         self.writes += 1
+        self.pages.append(page)
         super().record(page)
 
     @override
@@ -90,6 +93,10 @@ class Campus:
             options=RunOptions(clock=self.clock, **changes),
             **arguments,
         )
+
+    def pass_time(self, time: timedelta) -> None:
+        """Let some time go by."""
+        self.clock.now += time
 
     @property
     def states(self) -> dict[UpdateKey, str]:

@@ -12,6 +12,7 @@ from credsync.errors import SinkUnavailableError
 from credsync.ledger import RunHeader
 from credsync.notify import send_notifications
 from credsync.ports import RecordKey
+from credsync.run import PAGES_AT_ONCE
 from credsync.selection import Selection
 from credsync.updates import CertificateUpdate, Deferred, Delivered, GradeUpdate, Rejected, UpdateKey
 from tests.campus_builders import (
@@ -69,6 +70,58 @@ class TestChanges:
         campus.platform.add(cert(mode="honor"))
         assert campus.run().total("sent") == 1
         assert campus.states == {CERTIFICATE: "delivered"}
+
+
+class TestPagesWithoutChanges:
+    def test_are_written_down_together(self) -> None:
+        """A run in which nothing changed writes its account once, for all of its pages."""
+        campus = Campus.of(*everything())
+        campus.run()
+        campus.ledger.pages.clear()
+        report = campus.run(page_size=1)
+        (page,) = campus.ledger.pages
+        assert report.total("unchanged") == sum(page.counts.values()) == 14
+        assert (page.read, page.checkpoint) == ({"certificate": 7, "grade": 7}, ("end", None))
+
+    def test_come_with_the_first_that_has_any(self) -> None:
+        """What changed is durable at once, and with it the pages before; the account is none the worse."""
+        campus = Campus.of(*everything())
+        campus.run()
+        campus.ledger.pages.clear()
+        campus.platform.add(cert(3, status="notpassing"))
+        campus.run(page_size=1)
+        changed, rest = (page for page in campus.ledger.pages if page.checkpoint)
+        assert (len(changed.entries), changed.read, changed.checkpoint) == (
+            1,
+            {"certificate": 3},
+            ("certificates", [3, INTRO]),
+        )
+        assert (len(rest.entries), rest.read) == (0, {"certificate": 4, "grade": 7})
+
+    def test_do_not_wait_into_another_minute(self) -> None:
+        """An account that is looked at meanwhile, or a run that is killed, is a minute behind at most."""
+        campus = Campus.of(*everything())
+        campus.run()
+        campus.ledger.pages.clear()
+        campus.run(page_size=2, on_progress=lambda _report: campus.pass_time(timedelta(seconds=20)))
+        assert [sum(page.read.values()) for page in campus.ledger.pages] == [6, 5, 3]
+
+    def test_are_so_many_at_most(self) -> None:
+        """However long nothing changes, only so many pages are read again after a kill."""
+        campus = Campus.of(*(cert(user_id) for user_id in range(PAGES_AT_ONCE + 3)))
+        campus.run()
+        campus.ledger.pages.clear()
+        campus.run(page_size=1)
+        assert [page.read["certificate"] for page in campus.ledger.pages] == [PAGES_AT_ONCE, 3]
+
+    def test_are_read_again_by_a_run_that_resumes_a_killed_one(self) -> None:
+        """They are counted once all the same: what was not written down did not happen."""
+        campus = Campus.of(*everything())
+        campus.run()
+        campus.ledger.dies_at, campus.ledger.death = campus.ledger.writes, KeyboardInterrupt()
+        with pytest.raises(KeyboardInterrupt):
+            campus.run(page_size=1)
+        assert campus.run(page_size=1, resume=True).read == {"certificate": 7, "grade": 7}
 
 
 class TestDeferrals:

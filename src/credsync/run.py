@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from attrs import define, evolve, field, frozen
@@ -27,6 +28,10 @@ PENDING_STAGE = "pending"
 
 END = "end"
 """Where a run stands whose stages are all done."""
+
+PAGES_AT_ONCE = 50
+"""Pages that are written down together at most, where they changed nothing: a commit for each would be most of a run
+in which nothing changed."""
 
 
 @frozen
@@ -55,6 +60,48 @@ class _Wanted:
         return Page(wanted, page.next)
 
 
+@define
+class _Journal:
+    """Writes pages down in the ledger. Those that change no entry wait for the next that does, a minute at most.
+
+    A run that is killed before they are written reads them again, and nothing of them was sent.
+    """
+
+    ledger: Ledger
+    waiting: list[PageRecord] = field(factory=list)
+
+    def record(self, page: PageRecord) -> None:
+        """Write a page down, and all that wait before it; or let it wait, too."""
+        if self.waiting and _minute(page.at) != _minute(self.waiting[0].at):
+            self.write()
+        self.waiting.append(page)
+        if page.entries or page.resolved or page.failures or len(self.waiting) == PAGES_AT_ONCE:
+            self.write()
+
+    def write(self) -> None:
+        """Write down what waits, as one page: only the last may have changed an entry."""
+        pages, self.waiting = self.waiting, []
+        read, counts = Counter[str](), Counter[tuple[str, str, str, str]]()
+        for page in pages:
+            read.update(page.read)
+            counts.update(page.counts)
+        if pages:
+            self.ledger.record(evolve(pages[-1], read=read, counts=counts))
+
+
+def _told(close: Callable[[], None]) -> Stopped | None:
+    """Close a run in its ledger. What the run did is done, so an error here is told and not raised."""
+    try:
+        close()
+    except AdapterError as exc:
+        return Stopped(reason=str(exc), stage=END)
+    return None
+
+
+def _minute(moment: datetime) -> int:
+    return int(moment.timestamp() // 60)
+
+
 @define(kw_only=True)
 class Run:
     """One run, from its first page to its report.
@@ -75,6 +122,7 @@ class Run:
     read: Counter[str] = field(factory=Counter)
     counts: Counter[tuple[str, str, str]] = field(factory=Counter)
     failures: list[Failure] = field(factory=list)
+    _journal: _Journal | None = field(default=None, init=False)
 
     def go(self, certs: Pageable[CertificateRecord], grades: Pageable[GradeRecord]) -> Report:
         """Walk certificates, grades, and what was deferred before; report."""
@@ -95,25 +143,19 @@ class Run:
     ) -> Report:
         """Walk the stages, then the ledger's entries in a state that earlier runs left, as a run of the ledger."""
         begun = ledger.begin(self.header, resume=self.options.resume)
+        self._journal = journal = _Journal(ledger)
         stopped: Stopped | None = Stopped(reason="interrupted", stage=END)
         try:
             waiting = ledger.pending(state, before_run=begun.run_id)
             pending: Pageable[Entry] = _Wanted(waiting, is_wanted) if self.recalls else ()
             recall = Recall(evolve(self.planner, site=None))  # what is pending may be of any site
             report = self._walk_all(_remaining([*stages, _Stage(PENDING_STAGE, pending, recall.plan)], begun), begun)
-            stopped = report.stopped
+            unwritten = _told(journal.write)
+            stopped = report.stopped or unwritten
         finally:
-            error = self._finish(ledger, stopped)
-        return evolve(report, stopped=stopped or error)
-
-    def _finish(self, ledger: Ledger, stopped: Stopped | None) -> Stopped | None:
-        """Close the run in the ledger. What the run did is done, so an error here is told and not raised."""
-        status, reason = ("stopped", stopped.reason) if stopped else ("complete", None)
-        try:
-            ledger.finish(status, self.options.clock(), reason)
-        except AdapterError as exc:
-            return Stopped(reason=str(exc), stage=END)
-        return None
+            status, reason = ("stopped", stopped.reason) if stopped else ("complete", None)
+            unfinished = _told(lambda: ledger.finish(status, self.options.clock(), reason))
+        return evolve(report, stopped=stopped or unfinished)
 
     def _walk_all(self, stages: Sequence[_Stage], begun: RunState) -> Report:
         following = [stage.name for stage in stages[1:]] + [END]
@@ -133,7 +175,7 @@ class Run:
                     return Stopped(reason="interrupted", stage=place[0], cursor=place[1])
                 behind = (stage.name, stage.checkpoint(page)) if page.next is not None else (next_stage, None)
                 unavailable = self._take(stage, page, behind)
-                if not unavailable or self.ledger:  # what could not be sent is deferred, durably
+                if not unavailable or self._journal:  # what could not be sent is deferred, durably
                     place = behind
                 if unavailable:
                     return Stopped(
@@ -156,10 +198,10 @@ class Run:
         with timed(metrics, "deliver"):
             changes, unavailable = self.courier.deliver(plan, at)
         self._count(plan.tally)
-        if self.ledger:
+        if self._journal:
             settled = _settled(page.records, changes, plan.tally) if stage.name == PENDING_STAGE else []
             with timed(metrics, "record"):
-                self.ledger.record(
+                self._journal.record(
                     PageRecord(
                         entries=[*changes, *(_as_delivered(entry) for entry in settled if _was_delivered(entry))],
                         resolved=[entry.key for entry in settled if not _was_delivered(entry)],

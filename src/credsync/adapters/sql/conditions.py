@@ -12,7 +12,18 @@ from sqlalchemy.sql.operators import custom_op
 
 from credsync.selection import Selection
 
-__all__ = ["MYSQL", "courses", "ends", "inside", "is_among", "outside", "starts", "unindexed"]
+__all__ = [
+    "MOST_PARAMETERS",
+    "MYSQL",
+    "courses",
+    "ends",
+    "inside",
+    "is_among",
+    "is_one_of",
+    "outside",
+    "starts",
+    "unindexed",
+]
 
 Condition = ColumnElement[bool]
 
@@ -40,6 +51,11 @@ def is_among(expression: ColumnElement[Any], values: Collection[Any]) -> Conditi
         unique=True,
     )
     return expression.in_(among)
+
+
+def is_one_of(user_id: ColumnElement[Any]) -> Condition:
+    """Compare with learners who come as the parameter `user_ids`, so that the statement is built once."""
+    return user_id.in_(bindparam("user_ids", expanding=True, type_=user_id.type))
 
 
 def unindexed(column: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:

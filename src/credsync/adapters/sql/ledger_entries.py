@@ -64,20 +64,18 @@ def find_entries(connection: Connection, destination_id: int, keys: Collection[U
     Asks by learner, and picks the keys from what comes: a learner has few entries, and a list of numbers is what every
     database looks up best.
     """
-    wanted = set(keys)
-    return {key: _to_entry(key, row) for key, row in _iter_rows(connection, destination_id, wanted) if key in wanted}
+    wanted: Mapping[tuple[Any, ...], UpdateKey] = {key: key for key in keys}
+    rows = _iter_rows(connection, destination_id, keys)
+    return {key: _to_entry(key, row) for row in rows if (key := wanted.get(tuple(row[:3])))}
 
 
-def _iter_rows(
-    connection: Connection, destination_id: int, keys: Collection[UpdateKey]
-) -> Iterator[tuple[UpdateKey, Any]]:
+def _iter_rows(connection: Connection, destination_id: int, keys: Collection[UpdateKey]) -> Iterator[Sequence[Any]]:
     user_ids = list({key.user_id for key in keys})
     kinds = list({key.kind for key in keys})
     for start in range(0, len(user_ids), USERS_AT_ONCE):
         some = user_ids[start : start + USERS_AT_ONCE]
         parameters = {"destination_id": destination_id, "kinds": kinds, "user_ids": some}
-        for row in connection.execute(_FIND, parameters):
-            yield UpdateKey(row[0], row[1], row[2]), row
+        yield from connection.execute(_FIND, parameters).all()
 
 
 def keep_entries(connection: Connection, destination_id: int, run_id: int, found: Sequence[Entry], at: int) -> None:

@@ -25,7 +25,7 @@ class RecordKind(Generic[R]):
     """How the rows of a statement become records.
 
     Attributes:
-        columns: What to select.
+        columns: What to select: the id, the learner and the course run, then the rest.
         make: Makes a record of its facts.
         read: Reads a row's facts, as `make` takes them.
     """
@@ -44,8 +44,8 @@ class RecordKind(Generic[R]):
         A row that cannot be a record comes unchecked, as a host's own object does: were it absent, it would be taken
         for one that does not exist.
         """
-        wanted = frozenset(keys)
-        found = {key: row for row in rows if (key := RecordKey(row.user_id, row.course_id)) in wanted}
+        wanted: Mapping[tuple[Any, ...], RecordKey] = {key: key for key in keys}
+        found = {key: row for row in rows if (key := wanted.get(row[1:3]))}
         return {key: self._checked_or_not(row) for key, row in found.items()}
 
     def _record_of(self, row: Row[Any]) -> R | InvalidRecordError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, TableClause, select
+from sqlalchemy import Connection, Engine, Select, TableClause, select
 
-from credsync.adapters.sql.conditions import is_among
+from credsync.adapters.sql.conditions import MOST_PARAMETERS, is_one_of
 from credsync.adapters.sql.counting import count_records
 from credsync.adapters.sql.engine import Database, close, describe, open_source
 from credsync.adapters.sql.faults import translating
@@ -23,6 +23,14 @@ from credsync.ports import RecordKey
 from credsync.selection import Selection
 
 __all__ = ["SqlSource"]
+
+LEARNERS = select(*users.c).where(is_one_of(users.c.id))
+CERTIFICATES_OF_LEARNERS = CERTIFICATE_ROWS.where(is_one_of(certificates.c.user_id))
+GRADES_OF_LEARNERS = GRADE_ROWS.where(is_one_of(grades.c.user_id))
+"""All rows of some learners: more than are looked for, but few.
+
+With the course runs as a condition, too, planners go by an index on these, to everybody's rows in them.
+"""
 
 MODIFIED = {certificates.name: "modified_date", grades.name: "modified"}
 """The columns that say when a row last changed, by table."""
@@ -111,42 +119,37 @@ class SqlSource:
             return count_records(connection, selection, at_most)
 
     def find_learners(self, user_ids: Collection[int]) -> Mapping[int, Learner]:
-        """Return the learners by id, in one statement; one that is not visible is absent.
+        """Return the learners by id; one that is not visible is absent.
 
         Raises:
             SourceError: If the learners cannot be read.
         """
-        if not user_ids:
-            return {}
-        rows = self._read(select(*users.c).where(is_among(users.c.id, user_ids)))
-        return {row.id: Learner(id=row.id, username=row.username) for row in rows}
+        return {row[0]: Learner(id=row[0], username=row[1]) for row in self._read(LEARNERS, user_ids)}
 
     def find_certificates(self, keys: Collection[RecordKey]) -> Mapping[RecordKey, Certificate]:
-        """Return the certificates by key, in one statement; one that is not visible is absent.
+        """Return the certificates by key; one that is not visible is absent.
 
         Raises:
             SourceError: If the certificates cannot be read.
         """
-        return CERTIFICATES.by_key(self._read_of(CERTIFICATE_ROWS, certificates, keys), keys)
+        return CERTIFICATES.by_key(self._read(CERTIFICATES_OF_LEARNERS, {user_id for user_id, _ in keys}), keys)
 
     def find_grades(self, keys: Collection[RecordKey]) -> Mapping[RecordKey, Grade]:
-        """Return the grades by key, in one statement; one that is not visible is absent.
+        """Return the grades by key; one that is not visible is absent.
 
         Raises:
             SourceError: If the grades cannot be read.
         """
-        return GRADES.by_key(self._read_of(GRADE_ROWS, grades, keys), keys)
+        return GRADES.by_key(self._read(GRADES_OF_LEARNERS, {user_id for user_id, _ in keys}), keys)
 
-    def _read_of(self, rows: Select[Any], table: TableClause, keys: Collection[RecordKey]) -> Sequence[Row[Any]]:
-        """Read all rows of these learners: more than were asked for, but few.
-
-        With the course runs as a condition, too, planners go by an index on these, to everybody's rows in them.
-        """
-        return self._read(rows.where(is_among(table.c.user_id, {user_id for user_id, _ in keys}))) if keys else []
-
-    def _read(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+    def _read(self, rows: Select[Any], user_ids: Collection[int]) -> Sequence[Any]:
+        """Read the rows of some learners with one statement, unless they are more than it takes parameters."""
+        if not user_ids:
+            return []
+        ordered = sorted(user_ids)
+        parts = [ordered[start : start + MOST_PARAMETERS] for start in range(0, len(ordered), MOST_PARAMETERS)]
         with translating(self._name, SourceError), self.engine.connect() as connection:
-            return connection.execute(statement).all()
+            return [row for part in parts for row in connection.execute(rows, {"user_ids": part}).all()]
 
     def _layout(self, connection: Connection, table: TableClause) -> Layout:
         """Look at a table, once."""

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, and_, bindparam, or_, tuple_
 
-from credsync.adapters.sql.conditions import MYSQL
+from credsync.adapters.sql.conditions import MYSQL, is_one_of
 
 __all__ = ["Key", "Walk"]
 
@@ -65,8 +65,7 @@ class Walk:
     ) -> Walk:
         """Build a walk over the rows of some learners, any number of them, in an order that starts with the learner."""
         user_id = next(iter(order.values()))
-        some = rows.where(user_id.in_(bindparam("user_ids", expanding=True, type_=user_id.type)))
-        walk = cls.over(some, order, dialect)
+        walk = cls.over(rows.where(is_one_of(user_id)), order, dialect)
         return cls(walk.order, walk.first, walk.onward, sorted(user_ids))
 
     @property
