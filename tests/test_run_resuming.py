@@ -18,6 +18,7 @@ from tests.campus_builders import (
     INTRO,
     NOW,
     OLD,
+    PROGRAM,
     Act,
     cert,
     grade,
@@ -161,6 +162,8 @@ class TestResuming:
             campus.run(site_config=["DemoX"], resume=True)
         with pytest.raises(ConfigurationError, match="another selection"):
             campus.run(notify_programs=True, resume=True)
+        with pytest.raises(ConfigurationError, match="another selection"):
+            campus.run(excluded_programs=[PROGRAM], resume=True)
         assert campus.run(resume=True).total("sent") == 1
 
     def test_is_refused_where_there_is_nothing_to_resume(self) -> None:

@@ -281,7 +281,7 @@ def _open(
         give_up_after=options.give_up_after,
         is_rehearsal=options.dry_run,
     )
-    scope = run_scope(selection, site, notify_programs, revoke_program_certs)
+    scope = run_scope(selection, site, notify_programs, revoke_program_certs, options.excluded_programs)
     return Run(
         planner=planner,
         courier=courier,
@@ -296,7 +296,11 @@ def _open(
 
 
 def run_scope(
-    selection: Selection, site: SiteConfiguration | None, notify_programs: bool, revoke_program_certs: bool
+    selection: Selection,
+    site: SiteConfiguration | None,
+    notify_programs: bool,
+    revoke_program_certs: bool,
+    excluded_programs: Collection[str] = (),
 ) -> Mapping[str, object]:
     """Return what makes two runs of one scope, whatever their windows: what a ledger keeps a watermark of."""
     return {
@@ -304,6 +308,7 @@ def run_scope(
         "site": sorted(site.orgs) if isinstance(site, SiteOrgs) else site and type(site).__name__,
         "notify_programs": notify_programs,
         "revoke_program_certs": revoke_program_certs,
+        "excluded_programs": sorted(excluded_programs),
     }
 
 

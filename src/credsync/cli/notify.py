@@ -145,7 +145,7 @@ def notify(
         selection = filters.selection(platform.index, platform.site)
         sink, describe = stack.enter_context(opened_destination(None if dry_run else destination, source, access))
         remembered = stack.enter_context(continuing.opened(destination, source, dry_run=dry_run))
-        scope = run_scope(selection, platform.site, notify_programs, revoke_program_certs)
+        scope = run_scope(selection, platform.site, notify_programs, revoke_program_certs, exclude_programs or ())
         selection, watermark = continuing.window(selection, remembered, scope, datetime.now(UTC))
         to_service = destination is not None and is_service(destination)
         total = _announce(output, platform, selection, service.rates if to_service else None)
