@@ -273,6 +273,22 @@ def test_it_ends_when_asked() -> None:
     assert found.as_dict()["stopped"] == found.stopped.as_dict()
 
 
+def test_what_is_shown_of_a_learner_without_records_is_extra() -> None:
+    """A learner whom the selection names is asked about, though the source has nothing of him; nobody else is."""
+    service = Service({"ada": [credential()], "grace": [credential(username="grace")]}, {"ada": [status_of()]})
+    named = compared(service, certificate(GRACE), selection=Selection(user_ids=[7, 8, 9]))
+    assert standings(named) == {("certificate", "right"): 1, ("certificate", "extra"): 1, ("grade", "extra"): 1}
+    assert service.asked.count("grace") == 1
+    assert standings(compared(service, certificate(GRACE))) == {("certificate", "right"): 1}
+
+
+def test_a_learner_without_records_who_cannot_be_read_is_not_called_right() -> None:
+    """A service that says nothing of learners without records ends the comparison, and says why."""
+    found = compared(Service(chokes_on={"ada", "grace"}), selection=Selection(user_ids=[7, 8]))
+    assert found.stopped is not None
+    assert (found.stopped.reason, found.stopped.stage) == ("the service is away", "learners")
+
+
 def test_progress_is_told_after_each_page() -> None:
     """What was found so far is given out page by page."""
     seen: list[int] = []

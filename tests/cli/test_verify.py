@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,37 @@ def test_pages_of_the_service_in_no_order_hide_nothing(directory: Path) -> None:
     with serving(directory, shuffle_seed=3) as bench:
         bench.notify()
         assert bench.call_json("verify", bench.campus, "--all")["is_right"]
+
+
+def test_each_organisation_is_read_back_where_it_was_sent(directory: Path) -> None:
+    """What a service of its own holds for an organisation is right there, and missing where it is not asked."""
+    with serving(directory) as base, serving(directory, lms=base.service) as other:
+        elsewhere = ("--org-url", f"CampusX={other.service.url}")
+        for name in base.names():
+            for bench in (base, other):
+                bench.service.add_user(User(username=name))
+        base.notify(*elsewhere)
+        assert base.service.credentials
+        assert other.service.credentials
+        found = base.call_json("verify", base.campus, "--all", *elsewhere)
+        assert found["kinds"]["certificate"]["right"] == found["kinds"]["certificate"]["read"]
+        assert found["kinds"]["grade"]["right"] > 0
+        missing = base.call_json("verify", base.campus, "--all", status=1)["kinds"]["certificate"]["missing"]
+        assert missing == len(other.service.credentials)
+
+
+def test_a_named_learner_without_records_is_asked_about(bench: ServiceBench) -> None:
+    """What the service holds of a learner whom the source has forgotten is extra, where the learner is named."""
+    name, run = next(key for key, row in bench.service.credentials.items() if row.status == "awarded")
+    bench.execute(
+        "DELETE FROM certificates_generatedcertificate WHERE user_id = (SELECT id FROM auth_user WHERE username = ?)",
+        name,
+    )
+    with closing(sqlite3.connect(bench.campus)) as connection:
+        (user_id,) = connection.execute("SELECT id FROM auth_user WHERE username = ?", (name,)).fetchone()
+    found = bench.call_json("verify", bench.campus, "--user-ids", str(user_id), status=1)
+    extra = {(one["user_id"], one["target"]) for one in found["findings"] if one["kind"] == "certificate"}
+    assert (user_id, run) in extra
 
 
 def test_a_service_that_is_away_stops_it(bench: ServiceBench) -> None:

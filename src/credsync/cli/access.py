@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +18,10 @@ from credsync.cli.opening import Platform, needing_the_extra, opened_outbox, ope
 from credsync.cli.service import Service
 from credsync.errors import ConfigurationError
 from credsync.ports import CredentialSink
+from credsync.verification import CredentialReader
 
 if TYPE_CHECKING:
-    from credsync.adapters.rest import ApiReader, CredentialsReader, JwtTokens, Patience, RestSink, SinkStatistics
+    from credsync.adapters.rest import ApiReader, JwtTokens, Patience, RestSink, SinkStatistics
 
 __all__ = ["Access", "describe_standing", "opened_destination", "token_url"]
 
@@ -107,8 +108,11 @@ class Access:
             yield sink
 
     @contextmanager
-    def opened_api(self) -> Iterator[ApiReader]:
-        """Open the way to read back what the service holds; what is read counts as credentials do.
+    def opened_api(self, url: str | None = None) -> Iterator[ApiReader]:
+        """Open the way to read back what a service holds; what is read counts as credentials do.
+
+        Args:
+            url: The service; None is the one that is named.
 
         Raises:
             ConfigurationError: If something is missing, or not what it should be.
@@ -117,19 +121,28 @@ class Access:
             from credsync.adapters.rest import ApiReader
 
         with ApiReader(
-            base_url=self.address, tokens=self.tokens, patience=self.patience, rate=self.service.rate_credentials
+            base_url=url or self.address, tokens=self.tokens, patience=self.patience, rate=self.service.rate_credentials
         ) as api:
             yield api
 
     @contextmanager
-    def opened_reader(self) -> Iterator[CredentialsReader]:
-        """Open the way to read back what the service holds of a learner, as `opened_api` does."""
-        with needing_the_extra():
-            from credsync.adapters.rest import CredentialsReader
+    def opened_reader(self) -> Iterator[CredentialReader]:
+        """Open the way to read back what the service holds of a learner, and those that organisations have.
 
-        with self.opened_api() as api:
+        Raises:
+            ConfigurationError: If something is missing, or not what it should be.
+            AdapterError: If the LMS gives no token.
+        """
+        with needing_the_extra():
+            from credsync.adapters.rest import CredentialsReader, ReaderByOrg
+
+        org_urls = dict(self.service.org_url or ())
+        with ExitStack() as stack:
+            urls = {self.address, *org_urls.values()}
+            readers = {url: CredentialsReader(stack.enter_context(self.opened_api(url))) for url in urls}
             self.tokens.token()
-            yield CredentialsReader(api)
+            others = {org: readers[url] for org, url in org_urls.items()}
+            yield ReaderByOrg(others=others, base=readers[self.address]) if others else readers[self.address]
 
     def fetch_catalog(self) -> ProgramIndex:
         """Fetch all programs from the course catalog.

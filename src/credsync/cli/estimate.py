@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from credsync.cli.wording import counted
 
-__all__ = ["COUNTED_AT_MOST", "describe_estimate", "show_duration"]
+__all__ = ["COUNTED_AT_MOST", "describe_estimate", "find_total", "show_duration"]
 
 COUNTED_AT_MOST = 1_000_000
 """Records of a kind that are counted; an estimate needs no more."""
@@ -43,6 +43,11 @@ def describe_estimate(selected: Mapping[str, int], rates: Mapping[str, float]) -
         f"{more}{counted(certificates, 'certificate')} and {counted(grades, 'grade')} are selected: "
         f"at most {more}{counted(certificates + grades, 'request')}, {show_duration(minutes * 60)} {how}"
     )
+
+
+def find_total(selected: Mapping[str, int]) -> int | None:
+    """Return how many records there are of all kinds; None where they were not counted to their end."""
+    return None if COUNTED_AT_MOST in selected.values() else sum(selected.values())
 
 
 def show_duration(seconds: float) -> str:

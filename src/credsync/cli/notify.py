@@ -13,7 +13,7 @@ from attrs import evolve
 
 from credsync.cli.access import Access, opened_destination
 from credsync.cli.continuing import Continuing, continuing_options
-from credsync.cli.estimate import COUNTED_AT_MOST, describe_estimate
+from credsync.cli.estimate import COUNTED_AT_MOST, describe_estimate, find_total
 from credsync.cli.exits import ExitStatus
 from credsync.cli.filters import FILTER_NAMES, WHICH, Filters, filter_options
 from credsync.cli.inputs import read_program_uuid
@@ -23,6 +23,7 @@ from credsync.cli.opening import Platform
 from credsync.cli.options import OperatorCommand, option, platform_options
 from credsync.cli.output import Output
 from credsync.cli.preview import PreviewedSource
+from credsync.cli.progress import tell_run
 from credsync.cli.redaction import hide_passwords
 from credsync.cli.service import (
     Service,
@@ -151,7 +152,7 @@ def notify(
         total = _announce(output, platform, selection, service.rates if to_service else None)
         records = PreviewedSource(platform.source)
         total = None if continuing.resume else total  # of which a part is done
-        on_progress = stack.enter_context(output.watching(access.interruption, total, describe))
+        on_progress = stack.enter_context(output.watching(access.interruption, tell_run, total, describe))
         report = run_notify(
             records,
             selection,
@@ -215,4 +216,4 @@ def _announce(
         return None
     selected = platform.source.count(selection, COUNTED_AT_MOST)
     output.note(describe_estimate(selected, rates))
-    return None if COUNTED_AT_MOST in selected.values() else sum(selected.values())
+    return find_total(selected)

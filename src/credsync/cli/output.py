@@ -7,14 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 import click
 from attrs import frozen
 
 from credsync.cli.account import show_report
 from credsync.cli.interruption import Interruption
-from credsync.cli.progress import moving_count
+from credsync.cli.progress import A, moving_count
 from credsync.cli.screen import Screen
 from credsync.report import Report
 
@@ -42,31 +42,27 @@ class Output:
         if not self.quiet:
             note(text)
 
-    def progress(
-        self, total: int | None = None, describe: Callable[[], str] = str
-    ) -> AbstractContextManager[Callable[[Report], None]]:
-        """Show how far the run has come; not between the lines of records.
-
-        Args:
-            total: How many records there are about; None where nobody knows.
-            describe: Says how things stand right now.
-        """
-        if self.quiet or self.verbose:
-            return nullcontext(_ignore)
-        return moving_count(Screen(sys.stderr), total, describe)
-
     @contextmanager
     def watching(
-        self, interruption: Interruption, total: int | None = None, describe: Callable[[], str] = str
-    ) -> Iterator[Callable[[Report], None]]:
-        """Let a run be followed and be ended while it goes; give what takes the report so far.
+        self,
+        interruption: Interruption,
+        tell: Callable[[A], str],
+        total: int | None = None,
+        describe: Callable[[], str] = str,
+    ) -> Iterator[Callable[[A], None]]:
+        """Let a run be followed, but not between the lines of records, and be ended while it goes.
 
         Args:
             interruption: What is told that the run is to end.
+            tell: Says what there is to say of the account so far.
             total: How many records there are about; None where nobody knows.
             describe: Says how things stand right now.
+
+        Yields:
+            What takes the account so far.
         """
-        progress = self.progress(total, describe)
+        is_followed = not (self.quiet or self.verbose)
+        progress = moving_count(Screen(sys.stderr), tell, total, describe) if is_followed else nullcontext(_ignore)
         with progress as on_progress, interruption.listening(self.announce_end):
             yield on_progress
 
@@ -119,5 +115,5 @@ def _show_preview(lines: Iterable[str], screen: Screen) -> None:
     screen.say()
 
 
-def _ignore(_report: Report) -> None:
+def _ignore(_account: object) -> None:
     """Stand in where nobody watches."""

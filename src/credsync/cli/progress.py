@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Protocol, TypeVar
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -12,42 +14,77 @@ from typing_extensions import override
 from credsync.cli.estimate import show_duration
 from credsync.cli.screen import Screen
 from credsync.report import Report, Verdict
+from credsync.verification import WRONG, Standing, Verification
 
-__all__ = ["moving_bar", "moving_count", "per_second", "time_left"]
+__all__ = ["A", "moving_bar", "moving_count", "per_second", "tell_run", "tell_verification", "time_left"]
 
 
-def per_second(report: Report) -> float:
-    """Return how many records a run has read in a second."""
-    seconds = (report.ended - report.started).total_seconds()
-    return sum(report.read.values()) / seconds if seconds > 0 else 0.0
+class Account(Protocol):
+    """What was read so far, and since when: that of a run, or of a verification."""
+
+    @property
+    def read(self) -> Mapping[str, int]:
+        """Records read, by kind."""
+        ...
+
+    @property
+    def started(self) -> datetime:
+        """When it began."""
+        ...
+
+    @property
+    def ended(self) -> datetime:
+        """The time of the account."""
+        ...
+
+
+A = TypeVar("A", bound=Account)
+
+
+def per_second(account: Account) -> float:
+    """Return how many records have been read in a second."""
+    seconds = (account.ended - account.started).total_seconds()
+    return sum(account.read.values()) / seconds if seconds > 0 else 0.0
+
+
+def tell_run(report: Report) -> str:
+    """Say what has become of what a run has read."""
+    failed = report.total(Verdict.REJECTED) + report.total(Verdict.FAILED)
+    sent = f"{report.total(Verdict.SENT):,} {'to send' if report.dry_run else 'sent'}"
+    return f"{sent}, {failed:,} failed"
+
+
+def tell_verification(found: Verification) -> str:
+    """Say how what was compared so far stands."""
+    wrong = sum(found.total(standing) for standing in WRONG)
+    return f"{found.total(Standing.RIGHT):,} right, {wrong:,} wrong"
 
 
 @contextmanager
 def moving_count(
-    screen: Screen, total: int | None = None, describe: Callable[[], str] = str
-) -> Iterator[Callable[[Report], None]]:
-    """Show a run's count and rate as it goes; give what takes the report so far.
+    screen: Screen, tell: Callable[[A], str], total: int | None = None, describe: Callable[[], str] = str
+) -> Iterator[Callable[[A], None]]:
+    """Show a count and its rate as it goes; give what takes the account so far.
 
     Args:
         screen: Where to show it.
+        tell: Says what there is to say of the account beside the count.
         total: How many records there are about; None where nobody knows.
         describe: Says how things stand right now; asked several times a second, also while a page takes long.
     """
     with _moving(screen, "reading", total=total, describe=describe) as update:
 
-        def on_progress(report: Report) -> None:
-            failed = report.total(Verdict.REJECTED) + report.total(Verdict.FAILED)
-            read = sum(report.read.values())
-            sent = f"{report.total(Verdict.SENT):,} {'to send' if report.dry_run else 'sent'}"
-            line = f"{read:,} read, {per_second(report):,.0f}/s, {sent}, {failed:,} failed"
-            update(line + time_left(report, total), None if total is None else read)
+        def on_progress(account: A) -> None:
+            read = sum(account.read.values())
+            line = f"{read:,} read, {per_second(account):,.0f}/s, {tell(account)}{time_left(account, total)}"
+            update(line, None if total is None else read)
 
         yield on_progress
 
 
-def time_left(report: Report, total: int | None) -> str:
-    """Say how long a run goes on if it goes on as it has gone; nothing where nobody knows."""
-    read, rate = sum(report.read.values()), per_second(report)
+def time_left(account: Account, total: int | None) -> str:
+    """Say how long it goes on if it goes on as it has gone; nothing where nobody knows."""
+    read, rate = sum(account.read.values()), per_second(account)
     return "" if total is None or not rate or read >= total else f", {show_duration((total - read) / rate)} left"
 
 

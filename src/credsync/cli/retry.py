@@ -22,6 +22,7 @@ from credsync.cli.ledgers import (
 from credsync.cli.letter_filters import LetterFilters, iter_letters, letter_options
 from credsync.cli.options import OperatorCommand, option, platform_options
 from credsync.cli.output import Output
+from credsync.cli.progress import tell_run
 from credsync.cli.redaction import hide_passwords
 from credsync.cli.service import (
     Service,
@@ -102,7 +103,7 @@ def retry(
         platform = stack.enter_context(access.opened_platform(source, catalog, site, allow_empty_catalog))
         sink, describe = stack.enter_context(opened_destination(destination, source, access))
         opened = stack.enter_context(opened_ledger(ledger, name))
-        on_progress = stack.enter_context(output.watching(access.interruption, len(wanted), describe))
+        on_progress = stack.enter_context(output.watching(access.interruption, tell_run, len(wanted), describe))
         report = retry_letters(
             host=evolve(platform.host(sink), ledger=opened),
             is_wanted=wanted.__contains__,

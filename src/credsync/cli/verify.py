@@ -14,6 +14,7 @@ from attrs import evolve
 
 from credsync.cli.access import Access
 from credsync.cli.account import show_report
+from credsync.cli.estimate import COUNTED_AT_MOST, find_total
 from credsync.cli.exits import ExitStatus
 from credsync.cli.filters import FILTER_NAMES, WHICH, Filters, filter_options
 from credsync.cli.inputs import read_program_uuid
@@ -28,8 +29,9 @@ from credsync.cli.ledgers import (
 )
 from credsync.cli.options import OperatorCommand, option, platform_options
 from credsync.cli.output import Output
+from credsync.cli.progress import tell_verification
 from credsync.cli.screen import Cell, Column, Screen, Styled, Table
-from credsync.cli.service import Service, catalog_options, pace_options, service_options
+from credsync.cli.service import Service, catalog_options, org_url_option, pace_options, service_options
 from credsync.cli.wording import counted, plural
 from credsync.delivery import Courier
 from credsync.options import RunOptions
@@ -76,6 +78,7 @@ STYLES: Mapping[Standing, str] = {
 )
 @service_options
 @pace_options
+@org_url_option
 @option("--repair", section=HOW, is_flag=True, help="Send what is missing or different, and nothing else.")
 @outbox_ledger_option(HOW)
 @option("--no-ledger", section=HOW, is_flag=True, help="With --repair: write down nothing of what is sent.")
@@ -102,8 +105,8 @@ def verify(
     """Compare what a platform's database says with what the credentials service holds.
 
     SOURCE is the database as `credsync notify` takes it. The service is asked learner by learner, with an account that
-    is staff and may view credentials. What it holds of learners without any record in the selection is not seen; a
-    grade shows only beside an awarded and visible certificate, and else is counted as unreadable.
+    is staff and may view credentials. What it holds of learners of whom nothing is expected is seen only of those whom
+    --user-ids names; a grade shows only beside an awarded and visible certificate, and else is counted as unreadable.
 
     The exit status is 1 where something is wrong, and after a repair where something could not be sent.
     """
@@ -124,7 +127,8 @@ def verify(
         selection = filters.selection(platform.index, platform.site)
         place = None if no_ledger else ledger or default_ledger(access.address)
         repairer = stack.enter_context(_opened_repairer(access, source, place)) if repair else None
-        stack.enter_context(access.interruption.listening(output.announce_end))
+        total = find_total(platform.source.count(selection, COUNTED_AT_MOST))
+        on_progress = stack.enter_context(output.watching(access.interruption, tell_verification, total))
         found = compare(
             platform.source,
             selection,
@@ -138,6 +142,7 @@ def verify(
             repairer=repairer,
             page_size=page_size,
             options=options,
+            on_progress=on_progress,
         )
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=2))

@@ -3,10 +3,10 @@
 The truth comes from the planner, as in a run; what the service holds comes from a `CredentialReader`. Both are taken as
 they are at that moment, so what changes meanwhile may show as different: then a second look tells.
 
-What this cannot find: what the service holds of learners of whom the selection has no record at all, since the service
-can only be asked about a learner whom one knows; and grades without an awarded and visible course certificate, which it
-shows to nobody. These are counted as unreadable, never as right; a repair that brings a certificate may make its grade
-readable, so it is worth a second look.
+What this cannot find: what the service holds of learners of whom nothing is expected and whom the selection does not
+name, since the service can only be asked about a learner whom one knows; and grades without an awarded and visible
+course certificate, which it shows to nobody. These are counted as unreadable, never as right; a repair that brings a
+certificate may make its grade readable, so it is worth a second look.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from credsync.errors import AdapterError
 from credsync.ledger import RunHeader
 from credsync.options import PLAIN_RUN, RunOptions
 from credsync.paging import Pageable, iter_pages
-from credsync.planning import Plan, Planner
+from credsync.planning import Planner
 from credsync.ports import RecordSource
 from credsync.report import Stopped
 from credsync.selection import Selection
@@ -70,11 +70,13 @@ def verify(
         repairer=repairer,
         options=options,
     )
-    stages: Sequence[_Stage] = (
+    stages: list[_Stage] = [
         # Grades first: a certificate that a repair revokes would hide its grade before that is compared.
-        ("grades", source.grades(selection), planner.plan_grades),
-        ("certificates", source.certificates(selection), planner.plan_certificates),
-    )
+        ("grades", source.grades(selection), lambda page: comparison.take(planner.plan_grades(page))),
+        ("certificates", source.certificates(selection), lambda page: comparison.take(planner.plan_certificates(page))),
+    ]
+    if selection.user_ids:
+        stages.append(("learners", sorted(selection.user_ids), comparison.take_learners))
     ledger = repairer.ledger if repairer else None
     if ledger:
         ledger.begin(RunHeader(scope={"repair": selection.as_dict()}, started=comparison.started, job="repair"))
@@ -87,17 +89,18 @@ def verify(
     return comparison.verification(stopped)
 
 
-_Stage: TypeAlias = tuple[str, Pageable[Any], Callable[[Sequence[Any]], Plan]]
+_Stage: TypeAlias = tuple[str, Pageable[Any], Callable[[Sequence[Any]], str | None]]
+"""What is walked, and what compares a page of it: it returns why there is no use in going on, if so."""
 
 
 def _walk(
     comparison: Comparison, stages: Sequence[_Stage], page_size: int, on_progress: Callable[[Verification], None]
 ) -> Stopped | None:
     """Compare page after page; return what ended that early."""
-    for stage, pages, plan in stages:
+    for stage, pages, take in stages:
         try:
             for page in iter_pages(pages, page_size):
-                reason = "interrupted" if comparison.options.should_stop() else comparison.take(plan(page.records))
+                reason = "interrupted" if comparison.options.should_stop() else take(page.records)
                 on_progress(comparison.verification(None))
                 if reason:
                     return Stopped(reason=reason, stage=stage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from attrs import define, field
@@ -44,6 +44,7 @@ class Comparison:
     unreadable: Counter[str] = field(factory=Counter)
     findings: list[Finding] = field(factory=list)
     extra: set[UpdateKey] = field(factory=set)
+    met: set[int] = field(factory=set)
     repaired: Tally = field(factory=Tally)
     silences: list[str] = field(factory=list)
 
@@ -57,33 +58,44 @@ class Comparison:
             self.kept_back[kind, verdict, reason] += count
         for key, why in plan.deferrals:
             self.kept_back[key.kind, "deferred", why] += 1
-        held = {update.username: None for update in plan.updates}
-        rows = {username: self._read_back(username, plan) for username in held}
+        users = {update.username: update.user_id for update in plan.updates}
+        are_grades = any(isinstance(update, GradeUpdate) for update in plan.updates)
+        rows = self._read_back(self.statuses if are_grades else self.credentials, users)
         found = [(update, compare(update, rows[update.username])) for update in plan.updates]
         for _, finding in found:
             self._keep(finding)
-        for finding in self._iter_extra(plan, rows):
-            self._keep(finding)
-        if self._is_away():
-            return self.silences[-1]
-        return self._repair([update for update, finding in found if finding.standing in REPAIRABLE])
+        self._look_for_extra(users, rows, {update.key for update in plan.updates})
+        if self.selection.user_ids is not None:
+            self.met.update(users.values())
+        return self._outage() or self._repair([update for update, finding in found if finding.standing in REPAIRABLE])
 
-    def _read_back(self, username: str, plan: Plan) -> Collection[Row] | None:
-        """Read what the service holds of a learner; None where it does not say."""
-        if self._is_away():
-            return None
-        are_grades = isinstance(plan.updates[0], GradeUpdate)
+    def take_learners(self, user_ids: Sequence[int]) -> str | None:
+        """Look for what is extra of learners whom the selection names, and of whom nothing was expected."""
+        unmet = [user_id for user_id in user_ids if user_id not in self.met]
+        learners = self.planner.learners.find_learners(unmet) if unmet else {}
+        users = {learner.username: learner.id for learner in learners.values() if learner.username}
+        for read in (self.statuses, self.credentials):
+            self._look_for_extra(users, self._read_back(read, users), frozenset())
+        return self._outage()
+
+    def _read_back(
+        self, read: Callable[[str], Collection[Row]], usernames: Iterable[str]
+    ) -> Mapping[str, Collection[Row] | None]:
+        """Read what the service holds of some learners; None where it does not say."""
+        return {username: None if self._outage() else self._read_one(read, username) for username in usernames}
+
+    def _read_one(self, read: Callable[[str], Collection[Row]], username: str) -> Collection[Row] | None:
         try:
-            rows = (self.statuses if are_grades else self.credentials)(username)
+            rows = read(username)
         except AdapterError as exc:
             self.silences.append(str(exc))
             return None
         self.silences.clear()
         return rows
 
-    def _is_away(self) -> bool:
-        """Whether one learner after the other could not be read; one alone may be to blame himself."""
-        return len(self.silences) >= SILENCES_OF_AN_OUTAGE
+    def _outage(self) -> str | None:
+        """Say why one learner after the other could not be read; one alone may be to blame himself."""
+        return self.silences[-1] if len(self.silences) >= SILENCES_OF_AN_OUTAGE else None
 
     def _keep(self, finding: Finding) -> None:
         self.standings[finding.key.kind, finding.standing] += 1
@@ -92,23 +104,23 @@ class Comparison:
         if finding.standing in WRONG and len(self.findings) < KEPT_FINDINGS:
             self.findings.append(finding)
 
-    def _iter_extra(self, plan: Plan, rows: Mapping[str, Collection[Row] | None]) -> Iterator[Finding]:
-        """Yield what the service shows of the page's learners and the source does not, each once."""
-        users = {update.username: update.user_id for update in plan.updates}
-        expected = {update.key for update in plan.updates}
+    def _look_for_extra(
+        self, users: Mapping[str, int], rows: Mapping[str, Collection[Row] | None], expected: Collection[UpdateKey]
+    ) -> None:
+        """Find what the service shows of some learners and the source does not, each once."""
         shown = {
             UpdateKey(kind, users[username], run)
             for username, held in rows.items()
             for kind, run in iter_shown(held or ())
         }
-        keys = {key for key in shown - expected - self.extra if self._is_selected(key.target)}
+        keys = {key for key in shown.difference(expected, self.extra) if self._is_selected(key.target)}
         certificates = self.planner.find_certificates(RecordKey(*key[1:]) for key in keys if key.kind == "certificate")
         grades = self.planner.find_grades(RecordKey(*key[1:]) for key in keys if key.kind == "grade")
         for key in sorted(keys):
             known = (certificates if key.kind == "certificate" else grades).get(RecordKey(*key[1:]))
             if reason := self._contradiction(key.kind, known):
                 self.extra.add(key)
-                yield Finding(key=key, standing=Standing.EXTRA, reason=reason)
+                self._keep(Finding(key=key, standing=Standing.EXTRA, reason=reason))
 
     def _contradiction(self, kind: str, known: Certificate | Grade | InvalidRecordError | None) -> str | None:
         """Say how the source contradicts what the service shows; not where it is compared in a page of its own."""

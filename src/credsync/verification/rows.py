@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 from credsync.errors import InvalidRecordError
 from credsync.updates import GradeUpdate, ProgramRevocation, Update
 from credsync.verification.findings import Finding, Standing
-from credsync.wire import find_differences
+from credsync.wire import find_differences, target_of
 
 __all__ = ["CredentialReader", "Row", "compare", "iter_shown"]
 
@@ -41,7 +41,7 @@ def compare(update: Update, rows: Collection[Row] | None) -> Finding:
     key = update.key
     if rows is None:
         return Finding(key=key, standing=Standing.UNREADABLE, reason="the service does not answer for the learner")
-    row = next((row for row in rows if _target_of(row) == key.target), None)
+    row = next((row for row in rows if target_of(row) == key.target), None)
     if isinstance(update, GradeUpdate):
         if row is None:
             reason = "grades show only beside an awarded and visible certificate"
@@ -60,18 +60,10 @@ def compare(update: Update, rows: Collection[Row] | None) -> Finding:
     return Finding(key=key, standing=Standing.RIGHT)
 
 
-def _target_of(row: Row) -> str | None:
-    """Return what a row of the service is about: a course run, or a program by its UUID."""
-    about = row.get("course_run") or row.get("credential")
-    if not isinstance(about, Mapping):
-        return None
-    return about.get("key") or about.get("course_run_key") or about.get("program_uuid")
-
-
 def iter_shown(rows: Collection[Row]) -> Iterator[tuple[str, str]]:
     """Yield the course runs of which the service shows a certificate or a grade."""
     for row in rows:
-        target = _target_of(row)
+        target = target_of(row)
         if target and row.get("grade"):
             yield "grade", target
         elif target and "credential" in row and row.get("status") == "awarded":

@@ -16,7 +16,7 @@ from credsync.wire.answers import (
 )
 from credsync.wire.bodies import Endpoint, encode_update, endpoint_of
 from credsync.wire.complaints import read_error
-from credsync.wire.rows import find_differences
+from credsync.wire.rows import find_differences, target_of
 
 __all__ = [
     "MAX_PAUSE",
@@ -32,4 +32,5 @@ __all__ = [
     "endpoint_of",
     "find_differences",
     "read_error",
+    "target_of",
 ]

@@ -11,12 +11,25 @@ from typing import Any, TypeGuard
 from credsync.updates import Update
 from credsync.wire.bodies import encode_update
 
-__all__ = ["find_differences", "is_row"]
+__all__ = ["find_differences", "is_row", "target_of"]
 
 
 def is_row(row: object) -> TypeGuard[dict[str, object]]:
     """Whether an answer says whose grade or credential it is, and in what."""
     return isinstance(row, dict) and "username" in row and ("course_run" in row or "credential" in row)
+
+
+def target_of(row: Mapping[str, Any]) -> str | None:
+    """Return what a row that is read back is about: a course run, or a program by its UUID; None where it is neither.
+
+    Example:
+        >>> target_of({"username": "ada", "credential": {"type": "course-run", "course_run_key": "course-v1:X+Y+Z"}})
+        'course-v1:X+Y+Z'
+    """
+    about = row.get("course_run") or row.get("credential")
+    if not isinstance(about, Mapping):
+        return None
+    return about.get("key") or about.get("course_run_key") or about.get("program_uuid")
 
 
 def find_differences(update: Update, row: Mapping[str, object]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from credsync.adapters.rest.api import ApiReader
 from credsync.adapters.rest.calling import TokenSource
 from credsync.adapters.rest.exchange import HttpClient, Timeouts
 from credsync.adapters.rest.patience import Patience
-from credsync.adapters.rest.reading import CredentialsReader
+from credsync.adapters.rest.reading import CredentialsReader, ReaderByOrg
 from credsync.adapters.rest.sink import RestSink, SinkStatistics
 from credsync.adapters.rest.tokens import (
     ClientCredentials,
@@ -24,6 +24,7 @@ __all__ = [
     "HttpClient",
     "JwtTokens",
     "Patience",
+    "ReaderByOrg",
     "RestSink",
     "SinkStatistics",
     "Timeouts",

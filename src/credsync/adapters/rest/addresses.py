@@ -10,10 +10,9 @@ from attrs import field, frozen
 
 from credsync.errors import ConfigurationError, InvalidRecordError
 from credsync.model import parse_course_key
-from credsync.updates import ProgramAward, ProgramRevocation, Update
 from credsync.wire import Endpoint
 
-__all__ = ["Addresses", "endpoint_url", "to_address", "to_root"]
+__all__ = ["Addresses", "endpoint_url", "org_of", "to_address", "to_root"]
 
 
 def to_address(url: str) -> str:
@@ -69,13 +68,11 @@ class Addresses:
     org_urls: Mapping[str, str] = field(factory=dict, converter=_to_roots)
     program_urls: Mapping[str, str] = field(factory=dict, converter=_to_roots)
 
-    def root_of(self, update: Update) -> str:
-        """Return the service that an update goes to."""
-        if isinstance(update, ProgramAward | ProgramRevocation):
-            return self.program_urls.get(update.program_uuid, self.base_url)
-        if not self.org_urls:
-            return self.base_url
-        return self.org_urls.get(_org_of(update.course_run), self.base_url)
+    def root_of(self, target: str) -> str:
+        """Return the service of a course run or, by its UUID, of a program."""
+        if target in self.program_urls:
+            return self.program_urls[target]
+        return self.org_urls.get(org_of(target), self.base_url) if self.org_urls else self.base_url
 
     def iter_endpoints(self) -> Iterator[tuple[str, Endpoint]]:
         """Yield every endpoint of every service, each once."""
@@ -84,8 +81,9 @@ class Addresses:
                 yield root, endpoint
 
 
-def _org_of(course_run: str) -> str:
+def org_of(target: str) -> str:
+    """Return the organisation of a course run; none of a program, nor of what the service will not take anyway."""
     try:
-        return str(parse_course_key(course_run).org)
-    except InvalidRecordError:  # the service will say so; the organisation decides only which one
+        return str(parse_course_key(target).org)
+    except InvalidRecordError:
         return ""

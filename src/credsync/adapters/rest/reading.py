@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
+from credsync.adapters.rest.addresses import org_of
 from credsync.adapters.rest.api import ApiReader
 from credsync.errors import AdapterError
+from credsync.wire import target_of
 
-__all__ = ["CredentialsReader"]
+__all__ = ["CredentialsReader", "ReaderByOrg"]
 
 CREDENTIALS = "api/v2/credentials/"
 LEARNER_STATUS = "api/credentials/v1/learner_cert_status/"
@@ -69,3 +71,43 @@ class CredentialsReader:
         if not isinstance(statuses, list):
             raise AdapterError(f"{self.api.base_url}/{LEARNER_STATUS} cannot be read: the answer holds no statuses")
         return statuses
+
+
+@frozen(kw_only=True)
+class ReaderByOrg:
+    """Reads back from several services what a `RestSink` with `org_urls` has brought there.
+
+    Each is asked about each learner; what one of them holds that is another's business is passed over.
+
+    Attributes:
+        others: The services that organisations have of their own, by the organisation of a course run.
+        base: The service of everything else.
+    """
+
+    others: Mapping[str, CredentialsReader]
+    base: CredentialsReader
+
+    def find_credentials(self, username: str) -> Collection[Mapping[str, Any]]:
+        """Return all credentials of a learner, as `CredentialsReader` does.
+
+        Raises:
+            AdapterError: If one of the services cannot be read.
+        """
+        return self._collect(lambda reader: reader.find_credentials(username))
+
+    def find_statuses(self, username: str) -> Collection[Mapping[str, Any]]:
+        """Return a learner's awarded course certificates that are visible, as `CredentialsReader` does.
+
+        Raises:
+            AdapterError: If one of the services cannot be read.
+        """
+        return self._collect(lambda reader: reader.find_statuses(username))
+
+    def _collect(
+        self, read: Callable[[CredentialsReader], Collection[Mapping[str, Any]]]
+    ) -> Collection[Mapping[str, Any]]:
+        readers = dict.fromkeys([self.base, *self.others.values()])
+        return [row for reader in readers for row in read(reader) if self._reader_of(row) == reader]
+
+    def _reader_of(self, row: Mapping[str, Any]) -> CredentialsReader:
+        return self.others.get(org_of(target_of(row) or ""), self.base)

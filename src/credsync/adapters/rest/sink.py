@@ -213,7 +213,7 @@ class RestSink:
             body = encode_update(update)
         except InvalidRecordError as exc:
             return Rejected(reason=f"{exc.field}: {exc.reason}")
-        caller = self._callers[self._addresses.root_of(update), endpoint_of(update)]
+        caller = self._callers[self._addresses.root_of(update.key.target), endpoint_of(update)]
         if isinstance(update, ProgramRevocation):
             shown = _find_award(update, caller, connection)
             if shown is not True:

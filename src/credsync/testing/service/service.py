@@ -47,6 +47,7 @@ class CredentialsService:
         latency: Seconds that every answer takes at least.
         longest_hang: Seconds after which a hanging answer ends by itself.
         shuffle_seed: Given one, each list page is cut from another order, so that paging repeats and skips rows.
+        lms: Another double whose tokens this one trusts, as services do that share an LMS; None trusts its own.
         port: The port; 0 takes a free one.
         clock: The time in seconds since the epoch: of tokens, throttle and rows.
         stopwatch: The monotonic clock of the request log.
@@ -55,6 +56,7 @@ class CredentialsService:
         faults: The plan of what goes wrong; empty at first.
         requests: The log of all requests.
         catalog: What the service knows of course runs and programs.
+        mint: Makes and knows its tokens.
 
     Example:
         >>> from http.client import HTTPConnection
@@ -80,6 +82,7 @@ class CredentialsService:
         latency: float = 0.0,
         longest_hang: float = LONGEST_HANG,
         shuffle_seed: int | None = None,
+        lms: CredentialsService | None = None,
         port: int = 0,
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
@@ -93,13 +96,13 @@ class CredentialsService:
         known_accounts = list(accounts)
         for account in known_accounts:
             self._tables.users.add(_user_of(account))
-        self._mint = Mint(known_accounts, clock=clock, lifetime=token_lifetime)
-        self._gate = Gate(self._mint, self._tables.users, Throttle(throttle, clock=clock) if throttle else None)
+        self.mint: Mint = lms.mint if lms else Mint(known_accounts, clock=clock, lifetime=token_lifetime)
+        self._gate = Gate(self.mint, self._tables.users, Throttle(throttle, clock=clock) if throttle else None)
         shuffle = None if shuffle_seed is None else Random(shuffle_seed)
         self._lock = RLock()
         self._desk = Desk(
-            application=Application(self._tables, self._gate, self._mint.answer, shuffle),
-            mint=self._mint,
+            application=Application(self._tables, self._gate, self.mint.answer, shuffle),
+            mint=self.mint,
             faults=self.faults,
             requests=self.requests,
             lock=self._lock,
@@ -172,7 +175,7 @@ class CredentialsService:
     @property
     def tokens_minted(self) -> int:
         """How many tokens were handed out."""
-        return self._mint.minted
+        return self.mint.minted
 
     @property
     def is_database_down(self) -> bool:
@@ -191,12 +194,12 @@ class CredentialsService:
     def token_for(self, username: str, /, **claims: object) -> str:
         """Mint a token for anybody, say a learner; claims replace the usual ones, and a None leaves one out."""
         with self._lock:
-            return self._mint.token_for(username, claims)
+            return self.mint.token_for(username, claims)
 
     def revoke_tokens(self) -> None:
         """Make all tokens so far invalid, as when they have expired."""
         with self._lock:
-            self._mint.revoke_all()
+            self.mint.revoke_all()
 
     def state_json(self) -> dict[str, object]:
         """Write all that is stored, as the answers write it."""
@@ -206,7 +209,7 @@ class CredentialsService:
                 "grades": [row.as_json() for row in tables.grades.values()],
                 "credentials": [credential_json(tables, row, self.url) for row in tables.credentials.values()],
                 "users": tables.users.usernames(),
-                "tokens_minted": self._mint.minted,
+                "tokens_minted": self.mint.minted,
             }
 
     def _serve(self, request: Request, started: float, connection: Connection) -> tuple[Answer, Ending]:
