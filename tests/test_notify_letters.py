@@ -63,7 +63,7 @@ class TestLetters:
         """Who wants some tries some."""
         sink = ScriptedSink()
         _, ledger, host = self.rejected(sink, 1, 2, 3)
-        report = retry_letters(host=host, is_wanted=lambda key: key.user_id == 2, page_size=2, options=OPTIONS)
+        report = retry_letters(host=host, is_wanted=lambda entry: entry.key.user_id == 2, page_size=2, options=OPTIONS)
         assert Counter(report.read) == Counter(certificate=1)
         assert [key.user_id for key, entry in ledger.entries.items() if entry.state == "delivered"] == [2]
 

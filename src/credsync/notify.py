@@ -16,7 +16,7 @@ from credsync.catalog import ProgramIndex
 from credsync.delivery import Courier
 from credsync.errors import ConfigurationError
 from credsync.formatting import certstr, gradestr, iter_preview
-from credsync.ledger import RunHeader
+from credsync.ledger import Entry, RunHeader
 from credsync.model import Certificate, CertificateRecord, Grade, GradeRecord, Learner, LearnerRecord
 from credsync.options import PLAIN_RUN, RunOptions
 from credsync.paging import Pageable, check_paging, paged_query
@@ -25,7 +25,7 @@ from credsync.ports import Host, RecordKey, RecordSource, SiteConfiguration, Sit
 from credsync.report import Report
 from credsync.run import Run
 from credsync.selection import Selection
-from credsync.updates import Update, UpdateKey
+from credsync.updates import Update
 
 __all__ = ["log_dry_run", "notify", "retry_letters", "run_scope", "send_grade_if_interesting", "send_notifications"]
 
@@ -184,7 +184,7 @@ def send_grade_if_interesting(
 def retry_letters(
     *,
     host: Host,
-    is_wanted: Callable[[UpdateKey], bool] = lambda _key: True,
+    is_wanted: Callable[[Entry], bool] = lambda _entry: True,
     delay: float = 0,
     page_size: int = 100,
     verbose: bool = False,
@@ -196,7 +196,7 @@ def retry_letters(
 
     Args:
         host: What the run works with; its ledger holds the letters.
-        is_wanted: Says which letters to try.
+        is_wanted: Says of a ledger entry whether it is to be tried.
         delay: Seconds to pause between pages.
         page_size: Letters a page holds, 1 or more.
         verbose: Log what becomes of each record.

@@ -19,7 +19,6 @@ from credsync.paging import Cursor, Page, Pageable, PageSource, iter_pages
 from credsync.planning import Plan, Planner
 from credsync.recall import Recall
 from credsync.report import KEPT_FAILURES, Failure, Report, Stopped, Tally, Verdict
-from credsync.updates import UpdateKey
 
 __all__ = ["Run"]
 
@@ -52,11 +51,11 @@ class _Wanted:
     """The wanted among the entries that are pending."""
 
     pending: PageSource[Entry]
-    is_wanted: Callable[[UpdateKey], bool]
+    is_wanted: Callable[[Entry], bool]
 
     def fetch(self, after: Cursor | None, limit: int) -> Page[Entry]:
         page = self.pending.fetch(after, limit)
-        wanted = [entry for entry in page.records if isinstance(entry, Entry) and self.is_wanted(entry.key)]
+        wanted = [entry for entry in page.records if isinstance(entry, Entry) and self.is_wanted(entry)]
         return Page(wanted, page.next)
 
 
@@ -132,14 +131,14 @@ class Run:
         ]
         if self.ledger is None:
             return self._walk_all(stages, RunState(run_id=0))
-        return self._walk_with(self.ledger, stages, EntryState.DEFERRED, lambda _key: True)
+        return self._walk_with(self.ledger, stages, EntryState.DEFERRED, lambda _entry: True)
 
-    def go_again(self, ledger: Ledger, is_wanted: Callable[[UpdateKey], bool]) -> Report:
+    def go_again(self, ledger: Ledger, is_wanted: Callable[[Entry], bool]) -> Report:
         """Walk the dead letters, and report."""
         return self._walk_with(ledger, [], EntryState.DEAD, is_wanted)
 
     def _walk_with(
-        self, ledger: Ledger, stages: Sequence[_Stage], state: EntryState, is_wanted: Callable[[UpdateKey], bool]
+        self, ledger: Ledger, stages: Sequence[_Stage], state: EntryState, is_wanted: Callable[[Entry], bool]
     ) -> Report:
         """Walk the stages, then the ledger's entries in a state that earlier runs left, as a run of the ledger."""
         begun = ledger.begin(self.header, resume=self.options.resume)

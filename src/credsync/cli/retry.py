@@ -97,16 +97,16 @@ def retry(
     name = destination_name(ledger, destination)
     filters = LetterFilters(**given)
     output = Output(as_json=as_json, verbose=verbose, quiet=quiet)
-    wanted = {letter.entry.key for letter in iter_letters(ledger, filters, destination=name)}
+    wanted = sum(1 for _ in iter_letters(ledger, filters, destination=name))
     access = Access(service, Interruption())
     with output.records(), ExitStack() as stack:
         platform = stack.enter_context(access.opened_platform(source, catalog, site, allow_empty_catalog))
         sink, describe = stack.enter_context(opened_destination(destination, source, access))
         opened = stack.enter_context(opened_ledger(ledger, name))
-        on_progress = stack.enter_context(output.watching(access.interruption, tell_run, len(wanted), describe))
+        on_progress = stack.enter_context(output.watching(access.interruption, tell_run, wanted, describe))
         report = retry_letters(
             host=evolve(platform.host(sink), ledger=opened),
-            is_wanted=wanted.__contains__,
+            is_wanted=filters.match,
             delay=delay,
             page_size=page_size,
             verbose=verbose,
