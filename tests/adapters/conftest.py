@@ -8,11 +8,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from credsync.adapters.sql import SqlSource
 from tests.adapters.edx_database import EdxDatabase
+from tests.eavesdropping import EAVESDROPPER
 
 SERVERS = {
     "postgresql": ("CREDSYNC_TEST_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"),
@@ -48,9 +49,21 @@ def _fresh_database(name: str) -> Iterator[str]:
     try:
         yield url.set(database=database).render_as_string(hide_password=False)
     finally:
+        _search_ledger(url.set(database=database))
         with engine.connect() as connection:
             connection.execute(text(f"DROP DATABASE {database}{FORCE[name]}"))
         engine.dispose()
+
+
+def _search_ledger(url: URL) -> None:
+    """Look for what nobody may see in the ledger of a database, if it has one."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        if inspect(connection).has_table("credsync_entries"):
+            EAVESDROPPER.hear_ledger(
+                url.drivername, lambda query: (tuple(row) for row in connection.execute(text(query)))
+            )
+    engine.dispose()
 
 
 @pytest.fixture

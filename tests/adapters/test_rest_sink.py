@@ -249,7 +249,7 @@ def test_no_thread_outlives_its_batch(service: CredentialsService) -> None:
         {"base_url": "ftp://credentials.example.com"},
         {"base_url": "https://credentials.example.com/?site=1"},
         {"base_url": "https://credentials.example.com:port"},
-        {"org_urls": {"X": "https://ada:s3cret@credentials.example.com"}},
+        {"org_urls": {"X": "https://reader:s3cret@credentials.example.com"}},
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:

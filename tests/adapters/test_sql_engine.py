@@ -87,7 +87,16 @@ class TestOpening:
         """Another connection's memory holds nothing of ours."""
         assert "in memory" in refused(lambda: SqlSource(url), ConfigurationError)
 
-    @pytest.mark.parametrize("url", ["postgresql://u:s3cret@host:port/x", "://u:s3cret@host", "oracle8://u:s3cret@h/x"])
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://u:s3cret@host:port/x",
+            "://u:s3cret@host",
+            "oracle8://u:s3cret@h/x",
+            "mysql:/u:s3cret@h/x",
+            "mysql:u:s3@h",
+        ],
+    )
     def test_a_url_that_makes_no_sense_is_not_quoted(self, url: str) -> None:
         """There is a password in it."""
         refused(lambda: SqlSource(url), ConfigurationError)

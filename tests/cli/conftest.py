@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from credsync.testing.campus import Campus, write_sample
 from tests.cli.ledger_bench import Bench
+from tests.eavesdropping import EAVESDROPPER
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_overheard() -> Iterator[None]:
+    """Listen to all that commands print, too."""
+    invoke = CliRunner.invoke
+
+    def overheard(*args: Any, **kwargs: Any) -> Result:
+        result = invoke(*args, **kwargs)
+        EAVESDROPPER.hear("command", result.output)
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CliRunner, "invoke", overheard)
+        yield
 
 
 @pytest.fixture(scope="session")

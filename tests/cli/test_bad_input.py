@@ -164,14 +164,14 @@ def test_the_source_is_no_outbox(prefix: str, own_campus: Path) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://ada:s3cret@127.0.0.1:1/lms",
-        "postgresql+psycopg://ada:s3c%40ret@127.0.0.1:1/lms?password=s3cret",
-        "mysql://ada:s3cret@127.0.0.1:1/lms",
-        "oracle://ada:s3cret@127.0.0.1:1/lms",
-        "nonsense://ada:s3cret@127.0.0.1:1/lms",
+        "postgresql://reader:s3cret@127.0.0.1:1/lms",
+        "postgresql+psycopg://reader:s3c%40ret@127.0.0.1:1/lms?password=s3cret",
+        "mysql://reader:s3cret@127.0.0.1:1/lms",
+        "oracle://reader:s3cret@127.0.0.1:1/lms",
+        "nonsense://reader:s3cret@127.0.0.1:1/lms",
         "postgresql:/ada:s3cret@127.0.0.1/lms",
-        "postgresql://ada:s3c ret@127.0.0.1:one/lms",
-        "://ada:s3cret@127.0.0.1/lms",
+        "postgresql://reader:s3c ret@127.0.0.1:one/lms",
+        "://reader:s3cret@127.0.0.1/lms",
     ],
 )
 @pytest.mark.parametrize("as_source", [True, False])
@@ -185,7 +185,7 @@ def test_no_password_is_printed(url: str, as_source: bool, campus: Path) -> None
 
 def test_no_password_of_a_misplaced_url_is_printed(campus: Path) -> None:
     """A URL where none belongs is quoted without its password."""
-    url = "mysql://ada:s3c ret@db/lms"
-    assert complaint("notify", campus, url, "--all") == "Got unexpected extra argument (mysql://ada:***@db/lms)"
+    url = "mysql://reader:s3c ret@db/lms"
+    assert complaint("notify", campus, url, "--all") == "Got unexpected extra argument (mysql://reader:***@db/lms)"
     assert "s3c" not in complaint("notify", campus, "--all", "--start-date", url)
     assert "s3c" not in complaint(url)

@@ -124,10 +124,10 @@ def test_a_bug_traces_back_without_a_password(campus: Path) -> None:
         SqlSource.__init__ = bug
         """
     )
-    result = finished("notify", "mysql://ada:s3cr et@db/lms", "--all", "--dry-run", "--catalog", "none", start=start)
+    result = finished("notify", "mysql://reader:s3cr et@db/lms", "--all", "--dry-run", "--catalog", "none", start=start)
     assert result.returncode == 1
     assert result.stderr.startswith("Traceback")
-    assert result.stderr.endswith("RuntimeError: cannot open mysql://ada:***@db/lms\n")
+    assert result.stderr.endswith("RuntimeError: cannot open mysql://reader:***@db/lms\n")
     assert "s3cr" not in result.stderr
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -24,6 +25,9 @@ DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 """The driver that an extra of credsync brings, for URLs that name none."""
 
 EXTRAS = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+
+_MISSPELT_URL = re.compile(r"\w[\w+]*:/?[^/@]*:[^@]*@")
+"""A URL that lacks slashes, and would be quoted with its password as the path of a file."""
 
 READING: dict[str, Sequence[str]] = {
     "postgresql": (
@@ -108,7 +112,7 @@ def describe(engine: Engine) -> str:
 
 def _url_of(database: str | PathLike[str]) -> URL:
     text = fspath(database)
-    if "://" not in text:
+    if "://" not in text and not _MISSPELT_URL.match(text):
         return URL.create("sqlite", database=text)
     try:
         url = make_url(text)
