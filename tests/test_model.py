@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections import namedtuple
 from collections.abc import Callable
@@ -48,7 +49,9 @@ CERTIFICATE = Certificate(user=ADA, course_id=INTRO, mode="verified", status="do
 GRADE = Grade(user_id=7, course_id=INTRO, percent_grade=0.85, letter_grade="B", modified=NOON)
 
 is_ccx_installed = bool(entry_points(group="context_key", name="ccx-v1"))
-needs_ccx = pytest.mark.skipif(not is_ccx_installed, reason="the CCX key plug-in, edx-ccx-keys, is not installed")
+needs_ccx = pytest.mark.skipif(
+    not (is_ccx_installed or os.environ.get("CI")), reason="the CCX key plug-in, edx-ccx-keys, is not installed"
+)
 some_keys = pytest.mark.parametrize(
     "text",
     [
