@@ -161,6 +161,17 @@ class TestLedger:
         way.go(evolve(GRADE, source_time=delivered))
         assert way.go(evolve(BETTER, source_time=update)) == [("sent", "")]
 
+    def test_lets_through_again_what_may_not_have_arrived(self) -> None:
+        """An award goes back in time as the newest of its certificates goes; what says the same overwrites nothing."""
+        award = ProgramAward(user_id=1, username="someone", program_uuid=PROGRAM, source_time=FRESH)
+        older = evolve(award, source_time=OLD)
+        way = Round(ScriptedSink([[Deferred(reason="never met the learner")]]))
+        way.go(award)
+        assert way.go(evolve(older, visible_date=OLD)) == [("skipped", "stale")]
+        assert way.go(older) == [("sent", "")]
+        (entry,) = way.changes
+        assert (entry.fingerprint, entry.source_time, entry.in_doubt) == (award.fingerprint, FRESH, None)
+
     def test_moves_on_with_a_time_that_changes_nothing_else(self) -> None:
         """A certificate touched and the same is not sent, and what is older than that touch is stale from now on."""
         award = ProgramAward(user_id=1, username="someone", program_uuid=PROGRAM, source_time=OLD)

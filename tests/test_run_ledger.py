@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from datetime import timedelta
 
@@ -14,12 +15,13 @@ from credsync.notify import send_notifications
 from credsync.ports import RecordKey
 from credsync.run import PAGES_AT_ONCE
 from credsync.selection import Selection
-from credsync.updates import CertificateUpdate, Deferred, Delivered, GradeUpdate, Rejected, UpdateKey
+from credsync.updates import CertificateUpdate, Deferred, Delivered, GradeUpdate, Outcome, Rejected, Update, UpdateKey
 from tests.campus_builders import (
     ADVANCED,
     ELSEWHERE,
     FRESH,
     INTRO,
+    INTRO_AGAIN,
     NOW,
     OLD,
     OPTIONS,
@@ -122,6 +124,23 @@ class TestPagesWithoutChanges:
         with pytest.raises(KeyboardInterrupt):
             campus.run(page_size=1)
         assert campus.run(page_size=1, resume=True).read == {"certificate": 7, "grade": 7}
+
+
+class TestDoubt:
+    def test_about_an_award_outlasts_the_certificate_that_made_it_newest(self) -> None:
+        """Whether the award arrived is unknown; once its newest certificate is gone, it is no news of old."""
+
+        def defer_programs(updates: Sequence[Update]) -> list[Outcome]:
+            return [Deferred(reason="busy") if update.key.kind == "program" else Delivered() for update in updates]
+
+        campus = Campus.of(
+            cert(run=INTRO), cert(run=INTRO_AGAIN, modified_date=OLD), cert(run=ADVANCED, modified_date=OLD)
+        )
+        campus.sink.acts = [defer_programs]
+        assert campus.run(notify_programs=True).reasons("deferred") == {"busy": 1}
+        del campus.platform.certificates_by_key[RecordKey(1, INTRO)]
+        assert campus.run(notify_programs=True).total("sent", "program") == 1
+        assert campus.sink.keys_handed[-1] == ("program", 1, PROGRAM)
 
 
 class TestDeferrals:

@@ -137,12 +137,14 @@ class _Parcel:
         entry = self.known.get(key)
         if entry is None:
             return True
-        if update.source_time and entry.source_time and update.source_time < entry.source_time:
+        fingerprint = update.fingerprint
+        is_older = update.source_time and entry.source_time and update.source_time < entry.source_time
+        # A program's time goes back when the newest of its certificates goes. What says the same overwrites nothing.
+        if is_older and fingerprint != entry.in_doubt:
             self.tally.count(*key, Verdict.SKIPPED, SkipReason.STALE)
             return False
         if self.courier.force:
             return True
-        fingerprint = update.fingerprint
         if fingerprint == entry.fingerprint:
             self.tally.count(*key, Verdict.UNCHANGED)
             if entry.state is not EntryState.DELIVERED or update.source_time != entry.source_time:
@@ -170,7 +172,7 @@ class _Parcel:
         if isinstance(answer, Delivered):
             self.tally.count(*key, Verdict.SENT)
             if self.courier.ledger:
-                self.changes[key] = _delivered(key, update)
+                self.changes[key] = evolve(_delivered(key, update), source_time=self._newest_time(key, update))
         elif isinstance(answer, Deferred):
             self._presume(key, update)
             self.put_off(key, answer.reason)
@@ -185,10 +187,13 @@ class _Parcel:
             self.changes[key] = self._dead(key, answer.reason)
 
     def _presume(self, key: UpdateKey, update: Update) -> None:
-        """Take it that an update whose fate nobody knows has arrived: nothing older than it is to follow."""
-        entry = self._entry(key)
-        times = [time for time in (entry.source_time, update.source_time) if time]
-        self.doubted[key] = evolve(entry, fingerprint=None, source_time=max(times, default=None))
+        """Take it that an update whose fate nobody knows has arrived: nothing older is to follow, but itself."""
+        time = self._newest_time(key, update)
+        self.doubted[key] = evolve(self._entry(key), fingerprint=None, source_time=time, in_doubt=update.fingerprint)
+
+    def _newest_time(self, key: UpdateKey, update: Update) -> datetime | None:
+        """Return the time that nothing may be older than from now on: what said the same once may have been newer."""
+        return max(filter(None, (self._entry(key).source_time, update.source_time)), default=None)
 
     def put_off(self, key: UpdateKey, reason: str) -> None:
         """Defer a record, or give it up if that has gone on for too long."""

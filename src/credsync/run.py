@@ -265,5 +265,9 @@ def _was_delivered(entry: Entry) -> bool:
 def _as_delivered(entry: Entry) -> Entry:
     """Return what is left of an entry that needs no further look: what was delivered must not be forgotten with it."""
     return Entry(
-        key=entry.key, state=EntryState.DELIVERED, fingerprint=entry.fingerprint, source_time=entry.source_time
+        key=entry.key,
+        state=EntryState.DELIVERED,
+        fingerprint=entry.fingerprint,
+        source_time=entry.source_time,
+        in_doubt=entry.in_doubt,
     )

@@ -44,7 +44,8 @@ class Campus(MemoryPlatform):
         ever: What an honest sink may have been sent so far.
         written: When each certificate and grade was last written, or became visible; for a grade also its certificate.
         unwindowed: Records that changed, or became interesting, without a time to show it: a window may pass them by.
-        shaken: Programs whose learner lost a certificate without a trace: what the sink should hold is anybody's guess.
+        shaken: Programs whose learner lost a certificate without a trace: whether to revoke is anybody's guess.
+        redated: Programs of whose certificates one had another date once: an award of before may have said another one.
         earlier: What each certificate and grade was before it last changed.
         hidden: What will be seen again of records that are shown as they were, by a replica that lags behind.
         blurred: Records that were once shown as they had been.
@@ -56,6 +57,7 @@ class Campus(MemoryPlatform):
     written: dict[UpdateKey, datetime] = field(factory=dict)
     unwindowed: set[UpdateKey] = field(factory=set)
     shaken: set[UpdateKey] = field(factory=set)
+    redated: set[UpdateKey] = field(factory=set)
     earlier: dict[UpdateKey, Certificate | Grade] = field(factory=dict)
     hidden: dict[UpdateKey, Certificate | Grade] = field(factory=dict)
     blurred: set[UpdateKey] = field(factory=set)
@@ -86,9 +88,10 @@ class Campus(MemoryPlatform):
         user = self.learners.get(key.user_id, Learner(id=key.user_id))
         modified = self._write("certificate", key, is_late)
         self.add(Certificate(user=user, course_id=key.course_id, mode=mode, status=status, modified_date=modified))
-        if key in self.grades_by_key:
-            self.written[UpdateKey("grade", *key)] = self.now
-            self.unwindowed.discard(UpdateKey("grade", *key))
+        grade_key = UpdateKey("grade", *key)
+        if key in self.grades_by_key and grade_key not in self.hidden:
+            self.written[grade_key] = self.now
+            self.unwindowed.discard(grade_key)
 
     def put_grade(self, key: RecordKey, is_late: bool, percent: float | None, letter: str | None) -> None:
         """Write a grade, perhaps late."""
@@ -139,6 +142,7 @@ class Campus(MemoryPlatform):
     def _blur(self, update_key: UpdateKey) -> None:
         _, user_id, run = update_key
         self.blurred.add(update_key)
+        self.redated.add(UpdateKey("program", user_id, PROGRAM))
         self.unwindowed |= {UpdateKey(kind, user_id, run) for kind in ("certificate", "grade")}
 
     def _as_known(self, record: Certificate | Grade) -> Certificate | Grade:
@@ -151,6 +155,7 @@ class Campus(MemoryPlatform):
         if cert is not None and UpdateKey("certificate", *key) not in self.hidden:
             self.add(evolve(cert, date_override=date))
             self.unwindowed.add(UpdateKey("certificate", *key))
+            self.redated.add(UpdateKey("program", key.user_id, PROGRAM))
 
     def enrol(self, user_id: int) -> None:
         """Make a learner visible."""
@@ -178,7 +183,9 @@ class Campus(MemoryPlatform):
             certs = [self.certificates_by_key.get(RecordKey(user_id, run)) for run in (INTRO, INTRO_AGAIN, ADVANCED)]
             intro, again, advanced = (cert and cert.is_passing and cert.mode == "verified" for cert in certs)
             if (intro or again) and advanced:
-                true[key] = ProgramAward
+                # An award that is older than one which may have arrived, and says another date, is not sent.
+                if not (key in self.shaken and key in self.redated):
+                    true[key] = ProgramAward
             elif key not in self.shaken and any(cert and not cert.is_passing for cert in certs):
                 true[key] = ProgramRevocation
         return true

@@ -26,6 +26,7 @@ _COLUMNS = (
     entries.c.state,
     entries.c.fingerprint,
     entries.c.source_time,
+    entries.c.in_doubt,
     entries.c.failed_fingerprint,
     entries.c.reason,
     entries.c.status,
@@ -140,12 +141,13 @@ class PendingEntries:
 
 
 def _to_entry(key: UpdateKey, row: Sequence[Any]) -> Entry:
-    _, _, _, state, fingerprint, source_time, failed_fingerprint, reason, status, since, tries = row
+    _, _, _, state, fingerprint, source_time, in_doubt, failed_fingerprint, reason, status, since, tries = row
     return Entry(
         key=key,
         state=_STATES[state],
         fingerprint=fingerprint,
         source_time=to_datetime(source_time),
+        in_doubt=in_doubt,
         failed_fingerprint=failed_fingerprint,
         reason=reason,
         status=status,
@@ -164,6 +166,7 @@ def _to_row(entry: Entry, destination_id: int, run_id: int, at: int) -> dict[str
         "state": entry.state.value,
         "fingerprint": entry.fingerprint,
         "source_time": to_micros(entry.source_time),
+        "in_doubt": entry.in_doubt,
         "failed_fingerprint": entry.failed_fingerprint,
         "reason": to_text(entry.reason),
         "status": entry.status,

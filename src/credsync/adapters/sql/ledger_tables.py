@@ -77,6 +77,7 @@ entries = Table(
     Column("state", String(16), nullable=False),
     Column("fingerprint", String(32)),
     Column("source_time", BigInteger),
+    Column("in_doubt", String(32)),
     Column("failed_fingerprint", String(32)),
     Column("reason", _LongText),
     Column("status", Integer),
