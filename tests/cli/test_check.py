@@ -50,8 +50,9 @@ def test_all_is_well(bench: ServiceBench) -> None:
     """Everything is looked at, nothing is wrong, and nothing was written anywhere."""
     found = bench.call_json("check", bench.campus)
     assert set(states(found).values()) == {"ok"}
-    expected = {"database", "records", "catalog", "ledger", "health", "clocks", "token", "reading", "throttle"}
-    assert expected <= states(found).keys()
+    ours = {"database", "records", "catalog", "ledger"}
+    theirs = {"health", "clocks", "token", "reading", "writing grades", "writing credentials", "throttle"}
+    assert ours | theirs <= states(found).keys()
     assert bench.writes() == []
     assert not Path(bench.ledger).exists()
 
@@ -76,11 +77,14 @@ def test_an_account_that_is_not_staff_will_be_throttled(directory: Path) -> None
 
 
 def test_a_missing_permission_is_named(directory: Path) -> None:
-    """An account that may not view credentials can send, but nothing can be verified with it."""
-    with serving(directory, accounts=[account(permissions=frozenset())]) as bench:
+    """What the account may and what it may not is told apart: here it may write grades, and nothing else."""
+    with serving(directory, accounts=[account(permissions=frozenset({"add_usergrade"}))]) as bench:
         found = bench.call_json("check", bench.campus, status=1)
     assert line_of(found, "reading")["state"] == "failed"
     assert "permission" in line_of(found, "reading")["found"]
+    assert line_of(found, "writing grades")["state"] == "ok"
+    assert line_of(found, "writing credentials")["state"] == "failed"
+    assert "add_usercredential" in line_of(found, "writing credentials")["remedy"]
 
 
 def test_a_wrong_secret_is_named_and_not_shown(bench: ServiceBench) -> None:

@@ -136,6 +136,15 @@ def test_options_tell_the_limits(shared: CredentialsService) -> None:
     assert (fields["username"]["max_length"], fields["letter_grade"]["max_length"]) == (150, 255)
 
 
+def test_options_tell_a_post_only_to_those_who_may() -> None:
+    """An account without the permission is told which methods there are, and no fields."""
+    reader = Account(client_id="c", client_secret="s", username=SERVICE_USER, permissions=frozenset())
+    with CredentialsService(accounts=[reader]) as service:
+        answer = call(service, "OPTIONS", GRADES)
+
+    assert (answer.status_code, "actions" in answer.json()) == (200, False)
+
+
 def test_the_root_names_the_collections(shared: CredentialsService) -> None:
     """The API's root names its collections by address."""
     assert call(shared, "GET", "/api/v2/").json()["grades"] == f"{shared.url}{GRADES}"

@@ -39,6 +39,9 @@ WHERE, SHOWN = "What is checked", "What is shown"
 NOBODY = "credsync-check"
 """A username to ask the service about; it need not exist, and asking does not make it."""
 
+PERMISSIONS = {"grades": "add_usergrade", "credentials": "add_usercredential"}
+"""What the service asks of an account that writes, by endpoint."""
+
 PLAIN_RATES = {"grades": 90.0, "credentials": 15.0}
 """The requests a minute that the service grants to an account that is not staff."""
 
@@ -136,6 +139,7 @@ class _Preflight:
             yield from token
             if all(line.state is State.OK for line in token):
                 yield from _tried("reading", "let the account view credentials, for credsync verify", self._reading)
+                yield from _tried("writing", "see to the account", self._writing)
                 yield from _tried("throttle", "see to the account", self._throttle)
 
     def _database(self) -> Iterator[Line]:
@@ -206,11 +210,18 @@ class _Preflight:
     def _reading(self) -> Iterator[Line]:
         with self.access.opened_api() as api:
             api.get("api/v2/credentials/", {"username": NOBODY})
-        yield Line(
-            check="reading",
-            state=State.OK,
-            found="the account may view credentials; whether it may write, only a write tells",
-        )
+        yield Line(check="reading", state=State.OK, found="the account may view credentials")
+
+    def _writing(self) -> Iterator[Line]:
+        """Ask what the account may do: the service describes a POST only to those who may."""
+        with self.access.opened_api() as api:
+            for endpoint, permission in PERMISSIONS.items():
+                name, actions = f"writing {endpoint}", api.describe(f"api/v2/{endpoint}/").get("actions", {})
+                if "POST" in actions:
+                    yield Line(check=name, state=State.OK, found="the account may")
+                else:
+                    remedy = f"grant the account's user the permission {permission}"
+                    yield Line(check=name, state=State.FAILED, found="the account may not", remedy=remedy)
 
     def _throttle(self) -> Iterator[Line]:
         with self.access.opened_reader() as reader:

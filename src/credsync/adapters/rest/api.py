@@ -187,6 +187,17 @@ class ApiReader:
         """
         return self._read(Request(method="POST", url=self._url(path), json=question))
 
+    def describe(self, path: str) -> JSON:
+        """Read what an address says of itself, in answer to OPTIONS: what the account may do there, for one.
+
+        Args:
+            path: Where it is, below the base URL.
+
+        Raises:
+            AdapterError: If there is no answer, all tries included.
+        """
+        return self._read(Request(method="OPTIONS", url=self._url(path)))
+
     def list_rows(self, path: str, query: Query) -> Collection[Mapping[str, Any]]:
         """Read all pages of a list, each row once, in no order.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
+from credsync.testing.service.accounts import User
 from credsync.testing.service.bodies import UnreadableBodyError
 from credsync.testing.service.catalog import list_programs, show_program
 from credsync.testing.service.course_certificates import (
@@ -144,7 +145,7 @@ class Application:
     def _act(self, route: Route, name: str, request: Request) -> Answer:
         user = self._gate.authenticate(request)
         if request.method == "OPTIONS":
-            return _metadata(route)
+            return _metadata(route, user, request)
         action = route.actions.get("GET" if request.method == "HEAD" else request.method)
         if action is None:
             raise refuse(405, f'Method "{request.method}" not allowed.', route.allow)
@@ -157,10 +158,14 @@ def _add_slash(request: Request) -> Answer:
     return empty_answer(301, ("Location", f"{path}/{mark}{query}"))
 
 
-def _metadata(route: Route) -> Answer:
+def _metadata(route: Route, user: User, request: Request) -> Answer:
+    """Describe a view; the fields of a POST are only for those who may (Django REST framework's `SimpleMetadata`)."""
     parses = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]
-    content = {"renders": ["application/json", "text/html"], "parses": parses}
-    return json_answer(200, {**content, "actions": {"POST": route.metadata}}, route.allow)
+    content: dict[str, object] = {"renders": ["application/json", "text/html"], "parses": parses}
+    post = route.actions.get("POST")
+    if post is not None and post.permission(user, request):
+        content["actions"] = {"POST": route.metadata}
+    return json_answer(200, content, route.allow)
 
 
 def _api_routes(tables: Tables, shuffle: Random | None) -> list[Route]:
