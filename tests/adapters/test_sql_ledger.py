@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from credsync.ledger import Entry, EntryState, PageRecord, RunHeader, RunState
 from credsync.paging import PageSource, iter_pages
 from credsync.report import KEPT_FAILURES, Failure, Verdict
 from credsync.updates import UpdateKey
+from tests.adapters.edx_database import explain, recorded
 from tests.campus_builders import FRESH, INTRO, NOW, OLD
 
 SCOPE = {"selection": {"user_ids": None}, "notify_programs": False}
@@ -212,6 +214,21 @@ class TestPages:
         ledger.record(page(entry(1, DEFERRED), entry(2, DEFERRED)))
         ledger.record(page(resolved=[entry(1).key]))
         assert keys_of(ledger.pending(DEFERRED)) == [entry(2).key]
+
+
+class TestLookUps:
+    def test_search_by_learner_however_young_the_ledger(self, postgresql_url: str) -> None:
+        """PostgreSQL would read all entries for each page until it has statistics; nobody else makes them here."""
+        engine = create_engine(postgresql_url)
+        with closing(SqlLedger(engine)) as ledger:
+            ledger.begin(HEADER)
+            for number in range(16):
+                ledger.record(page(*(entry(user_id) for user_id in range(number * 300, number * 300 + 300))))
+            with recorded(engine) as statements:
+                find(ledger, *(entry(user_id).key for user_id in range(0, 4800, 1000)))
+            plan = "\n".join(explain(engine, statements[-1]))
+        engine.dispose()
+        assert re.search(r"Index Cond: .*user_id = ANY", plan), plan
 
 
 class TestPending:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, literal, select
+from sqlalchemy import Connection, Select, bindparam, func, literal, select
 from sqlalchemy.exc import IntegrityError
 
 from credsync.adapters.sql.engine import Database, close, describe, open_database
@@ -28,6 +28,7 @@ from credsync.adapters.sql.ledger_tables import (
     READ,
     counts,
     destinations,
+    entries,
     failures,
     get_datetime,
     get_micros,
@@ -50,6 +51,16 @@ from credsync.updates import UpdateKey
 __all__ = ["SqlLedger"]
 
 
+_ANALYZED_AFTER = frozenset({0, *(4**power for power in range(2, 16))})
+"""Pages of a run after which PostgreSQL is to look at the entries: 0, 16, 64, 256 and so on."""
+
+_MOVE_ON = (
+    runs.update()
+    .where(runs.c.id == bindparam("of_run"))
+    .values(updated=bindparam("at"), stage=bindparam("to_stage"), place=bindparam("to_place"))
+)
+
+
 class SqlLedger:
     """A durable `Ledger` on SQLite, PostgreSQL, MySQL or MariaDB.
 
@@ -70,6 +81,7 @@ class SqlLedger:
         self._engine = open_database(database)
         self._give_back: Callable[[], None] | None = None
         self._run_id = 0
+        self._pages = 0
         with self._translating(ConfigurationError):
             self._connection = self._engine.connect()
             try:
@@ -94,6 +106,8 @@ class SqlLedger:
             try:
                 with self._connection.begin():
                     state = self._resume(header) if resume else RunState(run_id=self._open_run(header, {}))
+                self._pages = 0
+                self._make_statistics()
             except BaseException:
                 self._release()
                 raise
@@ -120,11 +134,13 @@ class SqlLedger:
             keep_entries(self._connection, self._destination_id, self._run_id, page.entries, at)
             drop_entries(self._connection, self._destination_id, page.resolved)
             self._count(page, at)
-            place = {}
             if page.checkpoint is not None:
                 stage, cursor = page.checkpoint
-                place = {"stage": stage, "place": json.dumps(cursor)}
-            self._update_run(updated=at, **place)
+                place = {"of_run": self._run_id, "at": at, "to_stage": stage, "to_place": json.dumps(cursor)}
+                self._connection.execute(_MOVE_ON, place)
+        self._pages += 1
+        with self._translating():
+            self._make_statistics()
 
     def pending(self, state: EntryState, kind: str | None = None, *, before_run: int | None = None) -> PendingEntries:
         """Return the entries that are deferred or dead, in the order of their keys."""
@@ -172,6 +188,16 @@ class SqlLedger:
                 migrate(self._connection)
         finally:
             give_back()
+
+    def _make_statistics(self) -> None:
+        """Let PostgreSQL see how large the ledger has grown, now and then.
+
+        It sees by itself a minute later, or never where nobody lets it. Until then it takes the entries for a few, and
+        reads them all for each page.
+        """
+        if self._connection.dialect.name == "postgresql" and self._pages in _ANALYZED_AFTER:
+            with self._connection.begin():
+                self._connection.exec_driver_sql(f"ANALYZE {entries.name}")
 
     def _read(self, statement: Select[Any]) -> Sequence[Any]:
         with self._translating(), self._connection.begin():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Compiled, Connection, Dialect, Table
@@ -27,7 +28,7 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
         return
     compiled = _compile(table, connection.dialect, added)
     names = compiled.positiontup  # type: ignore[attr-defined]  # of SQL compilers: the order of positional parameters
-    parameters: Sequence[Any] = [tuple(row[name] for name in names) for row in rows] if names else list(rows)
+    parameters: Sequence[Any] = list(map(itemgetter(*names), rows)) if names else list(rows)
     connection.exec_driver_sql(str(compiled), parameters)
 
 
