@@ -28,6 +28,7 @@ __all__ = [
     "measure_notify",
     "measure_second_run",
     "measure_statements",
+    "sample",
 ]
 
 RECORDS_OF_A_LEARNER = 3.96

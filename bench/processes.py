@@ -27,10 +27,12 @@ class Cost:
     peak: int
 
 
-def run_python(*arguments: object) -> Cost:
-    """Run this Python with some arguments, and raise if it does not end well."""
+def run_python(*arguments: object, **environment: str) -> Cost:
+    """Run this Python with some arguments and environment variables, and raise if it does not end well."""
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *map(str, arguments)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, *map(str, arguments)], stdout=subprocess.DEVNULL, env={**os.environ, **environment}
+    )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)

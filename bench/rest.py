@@ -15,11 +15,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 import requests
 
+from bench.databases import sample
+from bench.processes import run_python
 from credsync import Delivered, GradeUpdate
 from credsync.adapters.rest import ClientCredentials, JwtTokens, RestSink
 from credsync.testing.service import DEFAULT_ACCOUNT
@@ -68,9 +71,24 @@ class Comparison(NamedTuple):
 
 def measure_rest() -> Comparison:
     """Measure the three side by side, in several rounds."""
-    with service() as addresses:
+    with service(LATENCY) as addresses:
         rounds = [measure_round(addresses, number) for number in range(ROUNDS)]
     return Comparison(*(Cost(*map(median, zip(*costs, strict=True))) for costs in zip(*rounds, strict=True)))
+
+
+def measure_second_run(folder: Path, records: int = 5_000) -> float:
+    """Run `credsync notify` to the double twice, and say how many times faster the second was."""
+    source = sample(folder, records)
+    with service(latency=0.0) as addresses:
+        environment = {
+            "CREDSYNC_LMS_URL": addresses["url"],
+            "CREDSYNC_CLIENT_ID": DEFAULT_ACCOUNT.client_id,
+            "CREDSYNC_CLIENT_SECRET": DEFAULT_ACCOUNT.client_secret,
+            "CREDSYNC_LEDGER": str(folder / "service.db"),
+        }
+        command = ("-m", "credsync", "notify", source, "--all", "--sink", addresses["url"], "--quiet")
+        first, second = (run_python(*command, **environment).seconds for _ in range(2))
+    return first / second
 
 
 def main() -> int:
@@ -88,9 +106,9 @@ def main() -> int:
 
 
 @contextmanager
-def service() -> Iterator[dict[str, str]]:
-    """Run the double in a process of its own, and give its addresses."""
-    command = [sys.executable, "-m", "credsync.testing.service", "--latency", str(LATENCY)]
+def service(latency: float) -> Iterator[dict[str, str]]:
+    """Run the double in a process of its own, with so many seconds of latency, and give its addresses."""
+    command = [sys.executable, "-m", "credsync.testing.service", "--latency", str(latency)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())
