@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 import requests
+from django.conf import settings  # type: ignore[import-untyped]  # it ships no types
+from edx_rest_api_client.client import OAuthAPIClient  # type: ignore[import-untyped]  # nor does this
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from typing_extensions import override
 
 from credsync.adapters.rest import HttpClient, JwtTokens, RestSink, Timeouts
@@ -28,38 +29,10 @@ def service() -> Iterator[CredentialsService]:
         yield running
 
 
-class SuppliedJwtAuth(AuthBase):
-    def __init__(self) -> None:
-        self.token: str | None = None
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # OAuthAPIClient's
 
-    @override
-    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Put the token in."""
-        r.headers["Authorization"] = f"JWT {self.token}"
-        return r
-
-
-class OAuthAPIClient(requests.Session):
-    """Stands in for the client of edx-rest-api-client, which needs a configured Django.
-
-    Like the original it narrows `request`, makes sure of a token before it asks, and puts it in as the session's auth.
-    """
-
-    def __init__(self, base_url: str, client_id: str, client_secret: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.auth: SuppliedJwtAuth = SuppliedJwtAuth()
-        self._base_url, self._client_id, self._client_secret = base_url, client_id, client_secret
-
-    @override
-    def request(self, method: str, url: str, headers: Any = None, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # as the original does
-        """Make sure of a token, and ask."""
-        if self.auth.token is None:
-            form = {"grant_type": "client_credentials", "client_id": self._client_id, "token_type": "jwt"}
-            form["client_secret"] = self._client_secret
-            answer = requests.post(f"{self._base_url}/oauth2/access_token", data=form, timeout=(3.05, 5))
-            answer.raise_for_status()
-            self.auth.token = answer.json()["access_token"]
-        return super().request(method, url, headers={} if headers is None else headers, **kwargs)
+if not settings.configured:
+    settings.configure()  # OAuthAPIClient keeps its tokens in Django's cache
 
 
 def _shared_session() -> requests.Session:
