@@ -77,6 +77,33 @@ def begin_patiently(ledger: SqlLedger) -> None:
 
 
 class TestHeldLock:
+    def test_is_waited_for_as_long_as_is_wanted(self, database_url: str) -> None:
+        """Two that send single grades at one moment come one after the other, and not one of them in vain."""
+        waits: list[float] = []
+        with closing(SqlLedger(database_url)) as holder:
+            holder.begin(HEADER)
+
+            def let_go(seconds: float) -> None:
+                waits.append(seconds)
+                if len(waits) == 3:
+                    holder.finish("complete", NOW)
+
+            with closing(SqlLedger(database_url, wait=10, sleep=let_go)) as waiting:
+                assert waiting.begin(HEADER).run_id == 2
+            assert len(waits) == 3
+
+    def test_is_waited_for_no_longer(self, database_url: str) -> None:
+        """Who has waited for as long as he wants is told."""
+        waits: list[float] = []
+        with closing(SqlLedger(database_url)) as holder:
+            holder.begin(HEADER)
+            with (
+                closing(SqlLedger(database_url, wait=1, sleep=waits.append)) as waiting,
+                pytest.raises(ConfigurationError, match="another run holds the ledger"),
+            ):
+                waiting.begin(HEADER)
+        assert sum(waits) == pytest.approx(1)
+
     def test_keeps_another_process_out_and_names_the_holder(self, database_url: str) -> None:
         """A second run, also one to another destination, is told who holds the ledger; then it may still be read."""
         with running(HOLDER, database_url) as holder, closing(SqlLedger(database_url)) as ledger:
