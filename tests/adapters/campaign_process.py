@@ -7,8 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from credsync.adapters.rest import ClientCredentials, JwtTokens, Patience, RestSink
-from credsync.adapters.sql import SqlSites, SqlSource
-from credsync.adapters.sql.ledger import SqlLedger
+from credsync.adapters.sql import SqlLedger, SqlSites, SqlSource
 from credsync.cli.catalog_file import read_catalog
 from credsync.notify import notify
 from credsync.options import RunOptions

@@ -17,8 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-import credsync.adapters.sql
-import credsync.adapters.sql.ledger  # noqa: F401  # the command imports it when it needs it; here every child would
+import credsync.adapters.sql  # noqa: F401  # the command imports it when it needs it; here every child would
 from credsync.cli import main
 
 EARLIEST, LATEST = 0.2, 0.9

@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from credsync.adapters.sql import OutboxRow, SqlOutbox
-from credsync.adapters.sql.history import SqlHistory
+from credsync.adapters.sql import OutboxRow, SqlHistory, SqlOutbox
 from credsync.testing.campus import Campus, catalog_path, write_sample
 from credsync.updates import UpdateKey
 

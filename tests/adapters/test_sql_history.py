@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from attrs import define, evolve, field
 
-from credsync.adapters.sql.history import SqlHistory
-from credsync.adapters.sql.ledger import SqlLedger
+from credsync.adapters.sql import SqlHistory, SqlLedger
 from credsync.errors import ConfigurationError, SinkUnavailableError
 from credsync.history import PastRun
 from credsync.ledger import RunHeader

@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import create_engine
 from typing_extensions import override
 
-from credsync.adapters.sql.ledger import SqlLedger
+from credsync.adapters.sql import SqlLedger
 from credsync.adapters.sql.ledger_tables import metadata
 from tests.laws.machine import LawMachine
 from tests.laws.watch import LedgerUnderTest

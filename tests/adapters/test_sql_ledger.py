@@ -13,8 +13,7 @@ from attrs import evolve
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
-from credsync.adapters.sql.history import SqlHistory
-from credsync.adapters.sql.ledger import SqlLedger
+from credsync.adapters.sql import SqlHistory, SqlLedger
 from credsync.errors import AdapterError, ConfigurationError
 from credsync.ledger import Entry, EntryState, PageRecord, RunHeader, RunState
 from credsync.paging import PageSource, iter_pages

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from credsync.adapters.sql.ledger import SqlLedger
+from credsync.adapters.sql import SqlLedger
 from credsync.errors import AdapterError, ConfigurationError
 from credsync.ledger import PageRecord, RunHeader
 from tests.campus_builders import NOW
@@ -24,7 +24,7 @@ HEADER = RunHeader(scope={}, started=NOW)
 HOLDER = f"""
 import sys
 from datetime import datetime
-from credsync.adapters.sql.ledger import SqlLedger
+from credsync.adapters.sql import SqlLedger
 from credsync.ledger import RunHeader
 ledger = SqlLedger(sys.argv[1], "elsewhere")
 ledger.begin(RunHeader(scope={{}}, started=datetime.fromisoformat("{NOW.isoformat()}"), job="retry"))
@@ -34,7 +34,7 @@ sys.stdin.read()
 
 OPENER = """
 import sys
-from credsync.adapters.sql.ledger import SqlLedger
+from credsync.adapters.sql import SqlLedger
 from credsync.errors import ConfigurationError
 print("ready", flush=True)
 sys.stdin.readline()

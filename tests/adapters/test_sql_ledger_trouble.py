@@ -14,8 +14,7 @@ from attrs import define, field
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, event, inspect, text
 
 from credsync.adapters.memory import MemorySink
-from credsync.adapters.sql.history import SqlHistory
-from credsync.adapters.sql.ledger import SqlLedger
+from credsync.adapters.sql import SqlHistory, SqlLedger
 from credsync.adapters.sql.ledger_tables import MIGRATIONS, Migration, is_current, migrate
 from credsync.errors import AdapterError, ConfigurationError, CredsyncError
 from credsync.ledger import Entry, EntryState, PageRecord, RunHeader

@@ -12,8 +12,7 @@ from typing import Any
 from attrs import frozen
 from click.testing import CliRunner, Result
 
-from credsync.adapters.sql import SqlOutbox, SqlSites, SqlSource
-from credsync.adapters.sql.ledger import SqlLedger
+from credsync.adapters.sql import SqlLedger, SqlOutbox, SqlSites, SqlSource
 from credsync.catalog import ProgramIndex
 from credsync.cli.catalog_file import read_catalog
 from credsync.cli.command import main

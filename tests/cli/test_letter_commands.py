@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from credsync.adapters.sql.ledger import SqlLedger
+from credsync.adapters.sql import SqlLedger
 from tests.cli.ledger_bench import REASON, Bench, credsync
 
 

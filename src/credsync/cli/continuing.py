@@ -25,7 +25,7 @@ from credsync.errors import ConfigurationError
 from credsync.selection import Selection
 
 if TYPE_CHECKING:
-    from credsync.adapters.sql.ledger import SqlLedger
+    from credsync.adapters.sql import SqlLedger
 
 __all__ = ["Continuing", "continuing_options"]
 

@@ -13,8 +13,7 @@ from credsync.cli.redaction import hide_passwords
 from credsync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from credsync.adapters.sql.history import SqlHistory
-    from credsync.adapters.sql.ledger import SqlLedger
+    from credsync.adapters.sql import SqlHistory, SqlLedger
 
 __all__ = [
     "SERVICE_LEDGER",
@@ -109,7 +108,7 @@ def opened_history(ledger: str) -> Iterator[SqlHistory]:
         AdapterError: If it cannot be read.
     """
     with needing_the_extra():
-        from credsync.adapters.sql.history import SqlHistory
+        from credsync.adapters.sql import SqlHistory
 
     with closing(SqlHistory(ledger)) as history:
         yield history
@@ -148,7 +147,7 @@ def opened_ledger(ledger: str, destination: str) -> Iterator[SqlLedger]:
         AdapterError: If it cannot be reached.
     """
     with needing_the_extra():
-        from credsync.adapters.sql.ledger import SqlLedger
+        from credsync.adapters.sql import SqlLedger
 
     with closing(SqlLedger(ledger, destination)) as opened:
         yield opened

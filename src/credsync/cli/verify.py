@@ -40,7 +40,7 @@ from credsync.verification import WRONG, Finding, Standing, Verification
 from credsync.verification import verify as compare
 
 if TYPE_CHECKING:
-    from credsync.adapters.sql.ledger import SqlLedger
+    from credsync.adapters.sql import SqlLedger
 
 __all__ = ["verify"]
 
