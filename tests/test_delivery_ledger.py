@@ -161,16 +161,17 @@ class TestLedger:
         way.go(evolve(GRADE, source_time=delivered))
         assert way.go(evolve(BETTER, source_time=update)) == [("sent", "")]
 
-    def test_lets_through_again_what_may_not_have_arrived(self) -> None:
-        """An award goes back in time as the newest of its certificates goes; what says the same overwrites nothing."""
+    def test_lets_a_program_go_back_in_time_while_it_is_in_doubt(self) -> None:
+        """That is what it does when the newest of its certificates goes; once it is known what arrived, it may not."""
         award = ProgramAward(user_id=1, username="someone", program_uuid=PROGRAM, source_time=FRESH)
         older = evolve(award, source_time=OLD)
         way = Round(ScriptedSink([[Deferred(reason="never met the learner")]]))
         way.go(award)
-        assert way.go(evolve(older, visible_date=OLD)) == [("skipped", "stale")]
         assert way.go(older) == [("sent", "")]
         (entry,) = way.changes
-        assert (entry.fingerprint, entry.source_time, entry.in_doubt) == (award.fingerprint, FRESH, None)
+        assert (entry.fingerprint, entry.source_time, entry.in_doubt) == (older.fingerprint, OLD, False)
+        way.go(evolve(award, visible_date=OLD))
+        assert way.go(older) == [("skipped", "stale")]
 
     def test_moves_on_with_a_time_that_changes_nothing_else(self) -> None:
         """A certificate touched and the same is not sent, and what is older than that touch is stale from now on."""
@@ -249,6 +250,8 @@ class TestDeadLetters:
         assert way.entry == Entry(
             key=KEY,
             state=EntryState.DEAD,
+            source_time=FRESH,
+            in_doubt=True,
             failed_fingerprint=GRADE.fingerprint,
             reason="no such run",
             status=404,
@@ -280,14 +283,33 @@ class TestDeadLetters:
         assert way.go(GRADE, at=NOW + timedelta(days=1), **changes) == [("rejected", "no such run")]
         assert (way.entry.tries, way.entry.since) == (2, NOW)
 
-    def test_keep_what_was_delivered_before(self) -> None:
-        """A rejected change leaves the sink with what it has; going back to that is no change, and ends the letter."""
+    def test_leave_open_what_the_sink_has(self) -> None:
+        """What is refused in the end may have arrived with an earlier try: going back is sent, and ends the letter."""
         way = Round(ScriptedSink([[Delivered()], self.rejection]))
         way.go(GRADE)
         way.go(BETTER)
-        assert (way.entry.fingerprint, way.entry.source_time) == (GRADE.fingerprint, FRESH)
-        assert way.go(GRADE) == [("unchanged", "")]
+        assert (way.entry.fingerprint, way.entry.source_time) == (None, FRESH)
+        assert way.go(GRADE) == [("sent", "")]
         assert way.entry.state is EntryState.DELIVERED
+
+    def test_of_what_was_given_up_are_told_as_what_they_are(self) -> None:
+        """One that is handed over again, and put off again, is given up again: it was sent, and no rule objected."""
+        way = Round(ScriptedSink([[Deferred(reason="busy")]] * 2))
+        way.go(GRADE)
+        for days in (8, 9):
+            assert way.go(GRADE, at=NOW + timedelta(days=days), give_up_after=timedelta(days=7)) == [
+                ("failed", "given up: busy")
+            ]
+            way.sink.acts = [[Deferred(reason="busy")]]
+        assert (way.entry.state, way.entry.in_doubt, way.entry.tries) == (EntryState.DEAD, True, 3)
+
+    def test_count_no_time_in_which_nothing_could_be_sent(self) -> None:
+        """The wait for what is not there yet begins when that is first heard of, not with an outage before it."""
+        way = Round(ScriptedSink([SinkUnavailableError("down"), [Deferred(reason="no such run yet")]]))
+        way.go(GRADE)
+        later = NOW + timedelta(days=8)
+        assert way.go(GRADE, at=later, give_up_after=timedelta(days=7)) == [("deferred", "no such run yet")]
+        assert way.entry.since == later
 
     def test_of_a_broken_sink_are_sent_again_as_they_are(self) -> None:
         """Where the sink refused nothing, the same update may well arrive the next time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,10 @@ from credsync.updates import CertificateUpdate, GradeUpdate, ProgramAward, Progr
 from tests.campus_builders import (
     ADVANCED,
     ELSEWHERE,
+    FRESH,
     INTRO,
+    NOW,
+    OLD,
     OTHER_PROGRAM,
     PROGRAM,
     PROGRAMS,
@@ -99,13 +102,50 @@ class TestWhatIsThereNow:
         assert ends_of(plan.tally) == [("skipped", "gone")] * 3
         assert plan.tally.read == {"certificate": 1, "grade": 1, "program": 1}
 
-    @pytest.mark.parametrize("excluded", [(), {OTHER_PROGRAM}])
-    def test_is_not_told_of_programs_nothing_is_said_of(self, excluded: Collection[str]) -> None:
-        """A program that was excluded, or withdrawn, since the award was put off is awarded no more."""
-        withdrawn = [program if excluded else evolve(program, status="unpublished") for program in PROGRAMS]
+    def test_is_not_told_of_programs_that_were_withdrawn(self) -> None:
+        """A program that was withdrawn since the award was put off is awarded no more."""
+        withdrawn = [evolve(program, status="unpublished") for program in PROGRAMS]
         key = UpdateKey("program", 1, OTHER_PROGRAM)
-        plan = recall(platform_of(cert(run=ELSEWHERE)), key, index=ProgramIndex(withdrawn), excluded_programs=excluded)
+        plan = recall(platform_of(cert(run=ELSEWHERE)), key, index=ProgramIndex(withdrawn))
         assert (ends_of(plan.tally), plan.updates) == ([("skipped", "gone")], [])
+
+    def test_keeps_what_waits_for_a_program_that_this_run_excludes(self) -> None:
+        """Another run may not exclude it."""
+        key = UpdateKey("program", 1, OTHER_PROGRAM)
+        plan = recall(platform_of(cert(run=ELSEWHERE)), key, excluded_programs={OTHER_PROGRAM})
+        assert (plan.deferrals, plan.updates) == ([(key, "program_excluded")], [])
+
+    @pytest.mark.parametrize(
+        ("since", "state", "is_awaited"),
+        [
+            (FRESH, EntryState.DEFERRED, True),
+            (OLD, EntryState.DEFERRED, False),
+            (FRESH, EntryState.DEAD, False),
+        ],
+    )
+    def test_waits_for_a_record_that_may_not_be_visible_yet(
+        self, since: datetime, state: EntryState, is_awaited: bool
+    ) -> None:
+        """What was put off a moment ago may be in a transaction, or not on the replica yet."""
+        for key in (CERTIFICATE, GRADE):
+            entry = Entry(key=key, state=state, since=since)
+            plan = Recall(planner_of(Platform(), settled_before=NOW - timedelta(days=7))).plan([entry])
+            assert ends_of(plan.tally) == ([] if is_awaited else [("skipped", "gone")])
+            assert plan.deferrals == ([(key, f"{key.kind}_not_visible")] if is_awaited else [])
+
+    @pytest.mark.parametrize("kind", ["certificate", "grade"])
+    def test_fails_under_its_own_key_whatever_goes_wrong_with_it(self, kind: str) -> None:
+        """A host's row that the database cannot give just now names nobody; its entry stays open all the same."""
+
+        class Gone:
+            @property
+            def course_id(self) -> str:
+                raise ConnectionError("the database went away")
+
+        platform = Platform()
+        platform.rows[kind, RecordKey(1, INTRO)] = Gone()
+        plan = recall(platform, UpdateKey(kind, 1, INTRO))
+        assert [failure.record for failure in plan.tally.failures] == [(kind, 1, INTRO)]
 
     @pytest.mark.parametrize("kind", ["certificate", "grade"])
     def test_may_be_broken(self, kind: str) -> None:

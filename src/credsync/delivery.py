@@ -77,7 +77,8 @@ class Courier:
         parcel.doubt(fresh)
         answers, unavailable = self._hand_over(list(fresh.values())) if fresh else ([], None)
         if not unavailable and any(map(_was_out_of_reach, answers)):
-            unavailable = SinkUnavailableError("the sink became unavailable within a page")
+            waits = [answer.retry_after for answer in answers if isinstance(answer, Deferred) and answer.retry_after]
+            unavailable = SinkUnavailableError("the sink became unavailable within a page", max(waits, default=None))
         for (key, update), answer in zip(fresh.items(), answers, strict=True):
             parcel.settle(key, update, answer)
         for key, reason in plan.deferrals:
@@ -137,14 +138,12 @@ class _Parcel:
         entry = self.known.get(key)
         if entry is None:
             return True
-        fingerprint = update.fingerprint
-        is_older = update.source_time and entry.source_time and update.source_time < entry.source_time
-        # A program's time goes back when the newest of its certificates goes. What says the same overwrites nothing.
-        if is_older and fingerprint != entry.in_doubt:
+        if _is_older(update, entry):
             self.tally.count(*key, Verdict.SKIPPED, SkipReason.STALE)
             return False
         if self.courier.force:
             return True
+        fingerprint = update.fingerprint
         if fingerprint == entry.fingerprint:
             self.tally.count(*key, Verdict.UNCHANGED)
             if entry.state is not EntryState.DELIVERED or update.source_time != entry.source_time:
@@ -172,12 +171,12 @@ class _Parcel:
         if isinstance(answer, Delivered):
             self.tally.count(*key, Verdict.SENT)
             if self.courier.ledger:
-                self.changes[key] = evolve(_delivered(key, update), source_time=self._newest_time(key, update))
+                self.changes[key] = _delivered(key, update)
         elif isinstance(answer, Deferred):
             self._presume(key, update)
             self.put_off(key, answer.reason)
         elif isinstance(answer, Rejected):
-            self.doubted.pop(key, None)  # refused for good: the sink keeps what it has
+            self._presume(key, update)  # it was refused in the end, and may have arrived with an earlier try
             reason = self.courier.countable(answer.reason)
             self.tally.fail(key, Verdict.REJECTED, reason, answer.status, detail=answer.reason)
             self.changes[key] = self._dead(key, answer.reason, answer.status, update.fingerprint)
@@ -187,21 +186,22 @@ class _Parcel:
             self.changes[key] = self._dead(key, answer.reason)
 
     def _presume(self, key: UpdateKey, update: Update) -> None:
-        """Take it that an update whose fate nobody knows has arrived: nothing older is to follow, but itself."""
-        time = self._newest_time(key, update)
-        self.doubted[key] = evolve(self._entry(key), fingerprint=None, source_time=time, in_doubt=update.fingerprint)
-
-    def _newest_time(self, key: UpdateKey, update: Update) -> datetime | None:
-        """Return the time that nothing may be older than from now on: what said the same once may have been newer."""
-        return max(filter(None, (self._entry(key).source_time, update.source_time)), default=None)
+        """Take it that an update whose fate nobody knows has arrived: nothing older than it is to follow."""
+        entry = self._entry(key)
+        time = max(filter(None, (entry.source_time, update.source_time)), default=None)
+        self.doubted[key] = evolve(entry, fingerprint=None, source_time=time, in_doubt=True)
 
     def put_off(self, key: UpdateKey, reason: str) -> None:
         """Defer a record, or give it up if that has gone on for too long."""
         entry = self._entry(key)
-        since = entry.since or self.at
+        is_its_fault = reason not in NO_FAULT_OF_THE_RECORD
+        # while nothing could be sent at all, nobody knew what was to be waited for
+        begins = is_its_fault and entry.reason in NO_FAULT_OF_THE_RECORD
+        since = self.at if begins or entry.since is None else entry.since
         countable = self.courier.countable(reason)
-        is_given_up = reason not in NO_FAULT_OF_THE_RECORD and self.courier.is_too_long(self.at - since)
-        if is_given_up and entry.state is EntryState.DEAD and not self.courier.again:
+        is_given_up = is_its_fault and self.courier.is_too_long(self.at - since)
+        rests = entry.state is EntryState.DEAD and key not in self.doubted
+        if is_given_up and rests and not self.courier.again:
             self.tally.count(*key, Verdict.SKIPPED, SkipReason.DEAD_LETTER)
         elif is_given_up:
             self.tally.fail(key, Verdict.FAILED, f"given up: {countable}", detail=f"given up: {reason}")
@@ -246,6 +246,17 @@ class _Broken:
 def _was_out_of_reach(answer: Outcome | _Broken) -> bool:
     """Whether an update did not arrive for the sink's sake: what comes next would not arrive either."""
     return isinstance(answer, Deferred) and answer.reason == SINK_UNAVAILABLE
+
+
+def _is_older(update: Update, entry: Entry) -> bool:
+    """Whether something newer was delivered before, or may have been.
+
+    A program's time goes back when the newest of its certificates goes. So while it is in doubt what has arrived, what
+    the certificates say now is the newest.
+    """
+    if entry.in_doubt and entry.key.kind == "program":
+        return False
+    return bool(update.source_time and entry.source_time and update.source_time < entry.source_time)
 
 
 def _newest_of_each_key(plan: Plan) -> dict[UpdateKey, Update]:

@@ -38,7 +38,7 @@ class Entry:
         fingerprint: Of what the sink holds; None where that is not known: before the first delivery, and from when
             something else is sent until the sink says that it was delivered.
         source_time: Of what was last delivered, or may have been; None before the first delivery, or where unknown.
-        in_doubt: Fingerprint of what was handed over last and may have arrived or not; None where that is known.
+        in_doubt: Whether what was handed over last may have arrived, or not.
         failed_fingerprint: Of what was rejected; None unless the entry is a dead letter of the sink's.
         reason: Why it is deferred or dead; None once delivered.
         status: The sink's own status of a rejection; None where it has none.
@@ -50,7 +50,7 @@ class Entry:
     state: EntryState
     fingerprint: str | None = None
     source_time: datetime | None = None
-    in_doubt: str | None = None
+    in_doubt: bool = False
     failed_fingerprint: str | None = None
     reason: str | None = None
     status: int | None = None

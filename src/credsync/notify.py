@@ -176,7 +176,8 @@ def send_grade_if_interesting(
         cert = Certificate(user=learner, course_id=grade.course_id, mode=mode, status=status)
         host = evolve(host, certificates=_Given({RecordKey(user.id, str(grade.course_id)): cert}))
     run = _open(host, options, Selection(), None, 0, 1, verbose, False, False)
-    run.header = evolve(run.header, job="grade")  # a run that stopped can still be resumed behind this call
+    # a run that stopped can still be resumed behind this call
+    run.header = evolve(run.header, job="grade", watermark=None)
     run.recalls = False  # the one grade is all that the host's look-ups know here
     return run.go([], [grade])  # pyright: ignore[reportArgumentType]  # it takes a converter for the field's type
 
@@ -208,7 +209,7 @@ def retry_letters(
     """
     ledger = _need("ledger", host.ledger)
     run = _open(host, options, Selection(), None, delay, page_size, verbose, False, False)
-    run.header = evolve(run.header, job="retry")
+    run.header = evolve(run.header, job="retry", watermark=None)
     run.courier.again = True
     return run.go_again(ledger, is_wanted)
 

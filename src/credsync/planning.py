@@ -31,6 +31,7 @@ class DeferReason(StrEnum):
     LEARNER_NOT_VISIBLE = "learner_not_visible"
     CERTIFICATE_NOT_VISIBLE = "certificate_not_visible"
     GRADE_NOT_VISIBLE = "grade_not_visible"
+    PROGRAM_EXCLUDED = "program_excluded"
 
 
 @define

@@ -45,7 +45,6 @@ class Campus(MemoryPlatform):
         written: When each certificate and grade was last written, or became visible; for a grade also its certificate.
         unwindowed: Records that changed, or became interesting, without a time to show it: a window may pass them by.
         shaken: Programs whose learner lost a certificate without a trace: whether to revoke is anybody's guess.
-        redated: Programs of whose certificates one had another date once: an award of before may have said another one.
         earlier: What each certificate and grade was before it last changed.
         hidden: What will be seen again of records that are shown as they were, by a replica that lags behind.
         blurred: Records that were once shown as they had been.
@@ -57,7 +56,6 @@ class Campus(MemoryPlatform):
     written: dict[UpdateKey, datetime] = field(factory=dict)
     unwindowed: set[UpdateKey] = field(factory=set)
     shaken: set[UpdateKey] = field(factory=set)
-    redated: set[UpdateKey] = field(factory=set)
     earlier: dict[UpdateKey, Certificate | Grade] = field(factory=dict)
     hidden: dict[UpdateKey, Certificate | Grade] = field(factory=dict)
     blurred: set[UpdateKey] = field(factory=set)
@@ -142,7 +140,6 @@ class Campus(MemoryPlatform):
     def _blur(self, update_key: UpdateKey) -> None:
         _, user_id, run = update_key
         self.blurred.add(update_key)
-        self.redated.add(UpdateKey("program", user_id, PROGRAM))
         self.unwindowed |= {UpdateKey(kind, user_id, run) for kind in ("certificate", "grade")}
 
     def _as_known(self, record: Certificate | Grade) -> Certificate | Grade:
@@ -155,7 +152,6 @@ class Campus(MemoryPlatform):
         if cert is not None and UpdateKey("certificate", *key) not in self.hidden:
             self.add(evolve(cert, date_override=date))
             self.unwindowed.add(UpdateKey("certificate", *key))
-            self.redated.add(UpdateKey("program", key.user_id, PROGRAM))
 
     def enrol(self, user_id: int) -> None:
         """Make a learner visible."""
@@ -183,17 +179,20 @@ class Campus(MemoryPlatform):
             certs = [self.certificates_by_key.get(RecordKey(user_id, run)) for run in (INTRO, INTRO_AGAIN, ADVANCED)]
             intro, again, advanced = (cert and cert.is_passing and cert.mode == "verified" for cert in certs)
             if (intro or again) and advanced:
-                # An award that is older than one which may have arrived, and says another date, is not sent.
-                if not (key in self.shaken and key in self.redated):
-                    true[key] = ProgramAward
+                true[key] = ProgramAward
             elif key not in self.shaken and any(cert and not cert.is_passing for cert in certs):
                 true[key] = ProgramRevocation
         return true
 
     def unknown(self) -> set[UpdateKey]:
         """Say of what it cannot be known yet whether the sink should hold it."""
-        invisible = {key for key in UPDATE_KEYS if key.user_id not in self.learners}
-        return invisible | {UpdateKey("grade", *key) for key in RECORD_KEYS if key not in self.certificates_by_key}
+        unknown = {key for key in UPDATE_KEYS if key.user_id not in self.learners}
+        for key in RECORD_KEYS:
+            if key not in self.certificates_by_key:
+                unknown |= {UpdateKey("certificate", *key), UpdateKey("grade", *key)}
+            elif key not in self.grades_by_key:
+                unknown.add(UpdateKey("grade", *key))
+        return unknown
 
     def _named_certificates(self) -> list[Certificate]:
         return [cert for cert in self.certificates_by_key.values() if cert.user.username is not None]

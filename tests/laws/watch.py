@@ -17,7 +17,6 @@ from credsync.updates import (
     Delivered,
     GradeUpdate,
     Outcome,
-    Rejected,
     Update,
     UpdateKey,
 )
@@ -64,7 +63,8 @@ class WatchedSink:
         for update in updates:
             self._check(update)
         self.announced.clear()
-        before = {update.key: self.known.pop(update.key, None) for update in updates}
+        for update in updates:
+            self.known.pop(update.key, None)
         answers = [(update, fate.refusals.get(update.key, Delivered())) for update in updates]
         arriving = [update for update, answer in answers if answer in (Delivered(), Deferred(reason=LATE))]
         fate.meet("sending")
@@ -76,8 +76,6 @@ class WatchedSink:
             if isinstance(answer, Delivered):
                 self.accepted += 1
                 self.answered[update.key] = update.fingerprint
-            elif isinstance(answer, Rejected) and (held := before[update.key]):
-                self.answered[update.key] = held
         return [answer for _, answer in answers]
 
     def _check(self, update: Update) -> None:

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from credsync.delivery import Courier
 from credsync.errors import AdapterError
-from credsync.ledger import RunHeader
+from credsync.ledger import Ledger, RunHeader
 from credsync.options import PLAIN_RUN, RunOptions
 from credsync.paging import Pageable, iter_pages
 from credsync.planning import Planner
@@ -84,9 +84,8 @@ def verify(
     try:
         stopped = _walk(comparison, stages, page_size, on_progress)
     finally:
-        if ledger:
-            ledger.finish(*_ending(stopped, options.clock()))
-    return comparison.verification(stopped)
+        unfinished = _finish(ledger, stopped, options.clock()) if ledger else None
+    return comparison.verification(stopped or unfinished)
 
 
 _Stage: TypeAlias = tuple[str, Pageable[Any], Callable[[Sequence[Any]], str | None]]
@@ -109,5 +108,11 @@ def _walk(
     return None
 
 
-def _ending(stopped: Stopped | None, at: datetime) -> tuple[str, datetime, str | None]:
-    return ("complete", at, None) if stopped is None else ("stopped", at, stopped.reason)
+def _finish(ledger: Ledger, stopped: Stopped | None, at: datetime) -> Stopped | None:
+    """Close the repair in the ledger. What it did is done, so an error here is told and not raised."""
+    status, reason = ("stopped", stopped.reason) if stopped else ("complete", None)
+    try:
+        ledger.finish(status, at, reason)
+    except AdapterError as exc:
+        return Stopped(reason=str(exc), stage="end")
+    return None

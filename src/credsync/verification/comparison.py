@@ -23,6 +23,10 @@ from credsync.verification.rows import Row, compare, iter_shown
 
 __all__ = ["Comparison"]
 
+NOBODY_ANSWERS = (
+    "the service does not answer for a learner whom the selection names, and of whom it should hold nothing"
+)
+
 SILENCES_OF_AN_OUTAGE = 2
 """Learners in a row of whom nothing can be read before the service is taken to be away."""
 
@@ -44,9 +48,10 @@ class Comparison:
     unreadable: Counter[str] = field(factory=Counter)
     findings: list[Finding] = field(factory=list)
     extra: set[UpdateKey] = field(factory=set)
-    met: set[int] = field(factory=set)
+    met: dict[bool, set[int]] = field(factory=lambda: {True: set(), False: set()})
     repaired: Tally = field(factory=Tally)
     silences: list[str] = field(factory=list)
+    unread: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.started = self.options.clock()
@@ -66,16 +71,18 @@ class Comparison:
             self._keep(finding)
         self._look_for_extra(users, rows, {update.key for update in plan.updates})
         if self.selection.user_ids is not None:
-            self.met.update(users.values())
+            self.met[are_grades].update(users.values())
         return self._outage() or self._repair([update for update, finding in found if finding.standing in REPAIRABLE])
 
     def take_learners(self, user_ids: Sequence[int]) -> str | None:
         """Look for what is extra of learners whom the selection names, and of whom nothing was expected."""
-        unmet = [user_id for user_id in user_ids if user_id not in self.met]
-        learners = self.planner.learners.find_learners(unmet) if unmet else {}
-        users = {learner.username: learner.id for learner in learners.values() if learner.username}
-        for read in (self.statuses, self.credentials):
-            self._look_for_extra(users, self._read_back(read, users), frozenset())
+        for are_grades, read in ((True, self.statuses), (False, self.credentials)):
+            unmet = [user_id for user_id in user_ids if user_id not in self.met[are_grades]]
+            learners = self.planner.learners.find_learners(unmet) if unmet else {}
+            users = {learner.username: learner.id for learner in learners.values() if learner.username}
+            rows = self._read_back(read, users)
+            self._look_for_extra(users, rows, frozenset())
+            self.unread += sum(held is None for held in rows.values())
         return self._outage()
 
     def _read_back(
@@ -154,9 +161,13 @@ class Comparison:
         del self.repaired.failures[KEPT_FAILURES:]
         if self.repairer.ledger:
             failures = [failure.as_dict() for failure in plan.tally.failures]
-            page = PageRecord(entries=changes, counts=plan.tally.counts, failures=failures, at=at)
+            page = PageRecord(entries=changes, read=plan.tally.read, counts=plan.tally.counts, failures=failures, at=at)
             self.repairer.ledger.record(page)
         return None if unavailable is None else str(unavailable)
+
+    def _unreadable(self) -> Counter[str]:
+        """Count what could not be read: records, and learners who were only asked about for what is extra."""
+        return self.unreadable + Counter({NOBODY_ANSWERS: self.unread})
 
     def verification(self, stopped: Stopped | None) -> Verification:
         """Return what was found so far."""
@@ -166,7 +177,7 @@ class Comparison:
             standings=self.standings.copy(),
             findings=tuple(self.findings),
             kept_back=self.kept_back.copy(),
-            unreadable=self.unreadable.copy(),
+            unreadable=self._unreadable(),
             repair=_report(self.repaired, self.started, ended, stopped) if self.repairer else None,
             stopped=stopped,
             started=self.started,

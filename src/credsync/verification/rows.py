@@ -44,7 +44,7 @@ def compare(update: Update, rows: Collection[Row] | None) -> Finding:
     row = next((row for row in rows if target_of(row) == key.target), None)
     if isinstance(update, GradeUpdate):
         if row is None:
-            reason = "grades show only beside an awarded and visible certificate"
+            reason = "grades show only beside an awarded and visible certificate, of a learner whom the service has met"
             return Finding(key=key, standing=Standing.UNREADABLE, reason=reason)
         row = row.get("grade")
     if row is None:

@@ -11,7 +11,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result
 
 from credsync.adapters.rest.exchange import Answer, Authorize, Connection, Request, Silence
 from credsync.adapters.rest.pacing import Lane, Shut
-from credsync.errors import CredsyncError
+from credsync.errors import ConfigurationError, CredsyncError
 from credsync.updates import CertificateUpdate, Deferred, Outcome
 from credsync.wire import Decision, Pause, RenewToken, Retry, StopRun, decode_response
 
@@ -105,18 +105,20 @@ class _Errand(Generic[T]):
     request: Request
     decode: Callable[[Answer, datetime], T | Decision]
     deadline: float | None = field(default=None, init=False)
+    own_tries: int = field(default=0, init=False)
 
     def attempt(self) -> T | Ending:
         """Send the request, again after each pause, and again with one new token; none of that is a try of its own."""
         refused: str | None = None
         while True:
             token = self._find_token(refused)
-            if isinstance(token, StopRun):
+            if isinstance(token, StopRun | Shut):
                 return token
             if obstacle := self.caller.lane.enter():
                 return obstacle
             self._start_counting()
             decision = self._ask(token)
+            self.own_tries += isinstance(decision, Retry) and decision.tries is not None
             if isinstance(decision, Pause):
                 self.caller.lane.pause(decision)
                 if self._is_late():
@@ -134,15 +136,21 @@ class _Errand(Generic[T]):
             patience = self.caller.lane.patience
             self.deadline = patience.stopwatch() + patience.seconds
 
-    def _find_token(self, refused: str | None) -> str | StopRun | None:
-        """Have a token at hand before the turn comes: to fetch one takes time, in which the lane may be paused."""
+    def _find_token(self, refused: str | None) -> str | StopRun | Shut | None:
+        """Have a token at hand before the turn comes: to fetch one takes time, in which the lane may be paused.
+
+        Where there is none to be had, nothing more goes down the lane for now; a later batch asks again.
+        """
         tokens = self.caller.tokens
         if tokens is None or self.caller.lane.find_obstacle():
             return None
         try:
             return tokens.token() if refused is None else tokens.renew(refused)
-        except CredsyncError as exc:
+        except ConfigurationError as exc:
             return StopRun(reason=str(exc), status=401)
+        except CredsyncError as exc:
+            self.caller.lane.shut(str(exc))
+            return Shut(reason=str(exc))
 
     def _ask(self, token: str | None) -> T | Decision:
         authorize = self.caller.authorize if token is None else _authorization(token)
@@ -159,8 +167,10 @@ class _Errand(Generic[T]):
         return self._has_no_more_tries(state) or self._is_late() or self.caller.lane.find_obstacle() is not None
 
     def _has_no_more_tries(self, state: RetryCallState) -> bool:
-        tries = self.caller.lane.patience.tries
-        return state.attempt_number >= min(_last_result(state).tries or tries, tries)
+        """Compare with both bounds; a try that failed for the service's sake does not count against the update's."""
+        bound = _last_result(state).tries
+        are_used_up = bound is not None and self.own_tries >= bound
+        return are_used_up or state.attempt_number >= self.caller.lane.patience.tries
 
     def resign(self, state: RetryCallState) -> Retry:
         """Give the last decision back. Where tries were left, what it says of the update itself is not proven."""

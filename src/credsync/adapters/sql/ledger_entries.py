@@ -147,7 +147,7 @@ def _to_entry(key: UpdateKey, row: Sequence[Any]) -> Entry:
         state=_STATES[state],
         fingerprint=fingerprint,
         source_time=to_datetime(source_time),
-        in_doubt=in_doubt,
+        in_doubt=bool(in_doubt),
         failed_fingerprint=failed_fingerprint,
         reason=reason,
         status=status,

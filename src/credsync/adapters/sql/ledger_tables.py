@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, String, Table, Text, inspect
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, MetaData, String, Table, Text, inspect
 from sqlalchemy.dialects import mysql
 
 from credsync.errors import ConfigurationError
@@ -77,7 +77,7 @@ entries = Table(
     Column("state", String(16), nullable=False),
     Column("fingerprint", String(32)),
     Column("source_time", BigInteger),
-    Column("in_doubt", String(32)),
+    Column("in_doubt", Boolean, nullable=False),
     Column("failed_fingerprint", String(32)),
     Column("reason", _LongText),
     Column("status", Integer),

@@ -58,9 +58,7 @@ def to_moment(raw: Any) -> Any:
     """Read a stored time as an aware one. What is none comes back as it is, for the check that can name its record."""
     if isinstance(raw, str):
         try:
-            return datetime.fromisoformat(
-                f"{raw}+00:00"
-            )  # parsed with its zone, in a quarter of the time that it takes
+            raw = datetime.fromisoformat(f"{raw}+00:00")  # to put the zone in later takes four times as long
         except ValueError:
             raw = _parse(raw)
     if isinstance(raw, datetime) and raw.tzinfo is None:

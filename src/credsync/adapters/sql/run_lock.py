@@ -37,12 +37,12 @@ def take_lock(connection: Connection) -> Callable[[], None] | None:
     parameters = {"name": name[:64], "number": crc32(name.encode())}
 
     def release() -> None:
-        with suppress(SQLAlchemyError):  # a connection that is gone has lost its lock already
+        # a connection that is gone has lost its lock already
+        with suppress(SQLAlchemyError), connection.begin():
             connection.execute(text(give_back), parameters)
-            connection.commit()
 
-    is_taken = bool(connection.execute(text(take), parameters).scalar())
-    connection.commit()
+    with connection.begin():  # the lock is the session's, and outlasts it
+        is_taken = bool(connection.execute(text(take), parameters).scalar())
     return release if is_taken else None
 
 
