@@ -159,6 +159,17 @@ def test_a_token_endpoint_that_stays_away_stops_the_sink(time: PassingTime, serv
     assert len(service.requests) == 6
 
 
+def test_a_sink_goes_on_once_the_lms_is_back(time: PassingTime, service: CredentialsService) -> None:
+    """An outage of the LMS ends a run, and not the sink: the next batch asks for a token again."""
+    tokens = tokens_of(service, Patience(tries=2, sleep=time.sleep, stopwatch=time.stopwatch))
+    with sink_to(service, time, tokens=tokens) as sink:
+        service.faults.add(gateway_failure(503), path="/oauth2/access_token")
+        with pytest.raises(SinkUnavailableError, match="no token from"):
+            sink.deliver([grade()])
+        service.faults.clear()
+        assert sink.deliver([grade()]) == [Delivered()]
+
+
 def test_a_token_is_used_to_its_end_while_the_lms_is_away(
     time: PassingTime, service: CredentialsService, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -52,6 +52,15 @@ def posts(service: CredentialsService) -> list[int | None]:
     return [entry.status for entry in service.requests if entry.path.startswith("/api/")]
 
 
+def test_tries_that_an_outage_took_are_not_the_updates(time: PassingTime, service: CredentialsService) -> None:
+    """Two answers of a database that restarts, and then a failure: the failure has its three tries all the same."""
+    service.faults.add(outage(), times=2, path=GRADES)
+    service.faults.add(html_error(500), times=2, path=GRADES)
+    with sink_to(service, time) as sink:
+        assert sink.deliver([grade()]) == [Delivered()]
+    assert posts(service) == [401, 401, 500, 500, 201]
+
+
 @pytest.mark.parametrize(
     "fault",
     [

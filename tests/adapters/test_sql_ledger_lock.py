@@ -76,6 +76,18 @@ def begin_patiently(ledger: SqlLedger) -> None:
             return
 
 
+class TestIdleLedger:
+    @pytest.mark.parametrize("server", ["postgresql_url", "mysql_url"])
+    def test_outlives_a_server_that_hangs_up(self, request: pytest.FixtureRequest, server: str) -> None:
+        """A host keeps its ledger open; what a server does to an idle connection costs one call and no more."""
+        url: str = request.getfixturevalue(server)
+        with closing(SqlLedger(url)) as ledger:
+            cut_connections(url)
+            with pytest.raises(AdapterError, match="the connection was lost"):
+                ledger.begin(HEADER)
+            assert ledger.begin(HEADER).run_id == 1
+
+
 class TestHeldLock:
     def test_is_waited_for_as_long_as_is_wanted(self, database_url: str) -> None:
         """Two that send single grades at one moment come one after the other, and not one of them in vain."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -126,6 +127,21 @@ class TestSelection:
             (3, RUN),
             (5, RUN),
         ]
+
+    def test_takes_tables_of_different_collations(self, mysql_edx: EdxDatabase) -> None:
+        """MySQL refuses to compare them as they are; a platform that was upgraded in parts may have both."""
+        table = "certificates_generatedcertificate"
+        mysql_edx.add_grade(1, 1, modified="2024-01-01 00:00:00")
+        mysql_edx.add_certificate(1, 1, modified="2024-04-01 00:00:00")
+        mysql_edx.execute(f"ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
+        try:
+            with closing(SqlSource(mysql_edx.url)) as source:
+                for selection in (Selection(start=NOON + SECOND), Selection(start=NOON + SECOND, user_ids=[1])):
+                    assert keys(walk(source.grades(selection))) == [(1, RUN)]
+                    assert source.count(selection)["grade"] == 1
+        finally:
+            mysql_edx.execute(f"ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+            mysql_edx.clear()
 
     def test_ends_with_the_last_full_page(self, edx: EdxDatabase, source: SqlSource) -> None:
         """A page that takes the last record has no next one, also when it is full."""

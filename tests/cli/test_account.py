@@ -87,7 +87,7 @@ def test_a_stopped_run_says_where_and_how_to_go_on() -> None:
 def test_deferred_records_say_that_they_wait() -> None:
     """Records that wait for something are worth another run."""
     waiting = {("grade", "deferred", "learner_not_visible"): 5, ("certificate", "sent", ""): 3}
-    assert shown(counts=waiting, failures=())[-1].startswith("5 deferred: what they wait for is not there yet.")
+    assert shown(counts=waiting, failures=())[-1].startswith("5 deferred, and not lost:")
 
 
 def test_the_first_failures_stand_for_all() -> None:

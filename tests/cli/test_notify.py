@@ -237,7 +237,7 @@ def test_a_learner_who_is_not_there_is_waited_for(own_campus: Path) -> None:
     spoil(own_campus, "DELETE FROM auth_user")
     result = credsync("notify", str(own_campus), "--all", "--dry-run")
     assert "learner_not_visible" in result.stdout
-    assert "deferred: what they wait for is not there yet." in result.stdout.splitlines()[-1]
+    assert "deferred, and not lost:" in result.stdout.splitlines()[-1]
 
 
 def test_too_many_failures_stop_the_run(own_campus: Path) -> None:

@@ -59,10 +59,11 @@ class Access:
         if self._tokens is None:
             if self.service.lms is None:
                 raise ConfigurationError("nothing says where the tokens come from: --lms URL")
+            with needing_the_extra():
+                from credsync.adapters.rest import JwtTokens
+
             self.service.credentials()
             patience = self.patience
-            from credsync.adapters.rest import JwtTokens
-
             url = token_url(self.service.lms)
             self._tokens = JwtTokens(url=url, credentials=self.service.credentials, patience=patience)
         return self._tokens

@@ -106,7 +106,7 @@ class Continuing:
         """Take what is about earlier runs out of what a command was given."""
         return cls(**{name: given.pop(name) for name in fields_dict(cls)})
 
-    def check(self, *, dry_run: bool, has_window: bool) -> None:
+    def check(self, *, dry_run: bool, has_window: bool, everything: bool) -> None:
         """Refuse what contradicts itself.
 
         Raises:
@@ -114,6 +114,8 @@ class Continuing:
         """
         if self.auto and has_window:
             raise click.UsageError("--auto finds its window itself: leave out --start-date and --end-date")
+        if self.auto and everything:
+            raise click.UsageError("--auto reads what changed, --all what there is: leave one of them out")
         if self.since and not self.auto:
             raise click.UsageError("--since says nothing without --auto")
         if self.no_ledger and (self.auto or self.resume):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from credsync.planning import DeferReason
 from credsync.rules import SkipReason
+from credsync.updates import INTERRUPTED, SINK_UNAVAILABLE
 
 __all__ = ["counted", "explain_reason", "plural"]
 
@@ -24,6 +25,9 @@ _MEANINGS: Mapping[str, str] = {
     DeferReason.LEARNER_NOT_VISIBLE: "the learner's account is not there yet",
     DeferReason.CERTIFICATE_NOT_VISIBLE: "the certificate is not there yet",
     DeferReason.GRADE_NOT_VISIBLE: "the grade is not there yet",
+    DeferReason.PROGRAM_EXCLUDED: "this run says nothing of its program",
+    SINK_UNAVAILABLE: "it could not be sent: the destination was away, or refused everything",
+    INTERRUPTED: "it was not sent any more: the run was to end",
 }
 
 

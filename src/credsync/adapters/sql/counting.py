@@ -8,18 +8,20 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, TableClause, func, literal, select
 
 from credsync.adapters.sql.conditions import courses, inside, is_among, outside
-from credsync.adapters.sql.routes import IS_CERTIFIED, IS_OVERRIDDEN
+from credsync.adapters.sql.routes import IS_OVERRIDDEN
 from credsync.adapters.sql.tables import certificates, date_overrides, grades
 from credsync.selection import Selection
 
 __all__ = ["count_records"]
 
 
-def count_records(connection: Connection, selection: Selection, at_most: int) -> Mapping[str, int]:
+def count_records(
+    connection: Connection, selection: Selection, at_most: int, is_certified: ColumnElement[bool]
+) -> Mapping[str, int]:
     """Count the selected records by kind, with a statement or two for each; at `at_most` the counting stops."""
     certificate_modified, modified = certificates.c.modified_date, grades.c.modified
     overridden = certificates.join(date_overrides, IS_OVERRIDDEN)
-    certified = certificates.join(grades, IS_CERTIFIED)
+    certified = certificates.join(grades, is_certified)
     statements = {
         "certificate": _iter_rows(certificates, certificate_modified, overridden, date_overrides.c.modified, selection),
         "grade": _iter_rows(grades, modified, certified, certificate_modified, selection),

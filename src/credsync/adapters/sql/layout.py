@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Inspector, TableClause, inspect
+from sqlalchemy import Connection, Inspector, TableClause, inspect, text
 from sqlalchemy.exc import SAWarning
 
+from credsync.adapters.sql.conditions import MYSQL
 from credsync.errors import ConfigurationError
 
 __all__ = ["Layout", "TimeIndex", "look_at"]
+
+_COLLATION = text(
+    "SELECT collation_name FROM information_schema.columns"
+    " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = 'course_id'"
+)
 
 
 @frozen
@@ -35,10 +41,12 @@ class Layout:
     Attributes:
         time_index: An index that carries a walk in order of time, if there is one.
         has_primary_key: Whether `id` is the primary key; a view has none.
+        collation: How MySQL compares its course runs; None where it has none, or on another database.
     """
 
     time_index: TimeIndex | None
     has_primary_key: bool
+    collation: str | None = None
 
 
 def look_at(connection: Connection, name: str, table: TableClause, time_column: str | None = None) -> Layout:
@@ -66,7 +74,18 @@ def look_at(connection: Connection, name: str, table: TableClause, time_column: 
         for index in indexes
         if (columns := _columns_in_order(index)) and columns[0] == time_column and sortable.issuperset(columns)
     ]
-    return Layout(min(found, key=lambda index: len(index.columns), default=None), primary_key == ["id"])
+    return Layout(
+        time_index=min(found, key=lambda index: len(index.columns), default=None),
+        has_primary_key=primary_key == ["id"],
+        collation=_find_collation(connection, table) if connection.dialect.name in MYSQL else None,
+    )
+
+
+def _find_collation(connection: Connection, table: TableClause) -> str | None:
+    """Ask for the collation itself: reflection leaves it out where it is the table's own."""
+    named = {"table": table.name}
+    found: str | None = connection.execute(_COLLATION, named).scalar()
+    return found
 
 
 def _check_columns(inspector: Inspector, name: str, table: TableClause) -> Mapping[str, bool]:

@@ -20,11 +20,10 @@ from credsync.adapters.sql.tables import certificates, date_overrides, grades, u
 from credsync.adapters.sql.walks import Walk
 from credsync.selection import Selection
 
-__all__ = ["CERTIFICATE_ROWS", "GRADE_ROWS", "IS_CERTIFIED", "IS_OVERRIDDEN", "certificate_walks", "grade_walks"]
+__all__ = ["CERTIFICATE_ROWS", "GRADE_ROWS", "IS_OVERRIDDEN", "certificate_walks", "grade_walks", "is_certified"]
 
 IS_OVERRIDDEN = date_overrides.c.generated_certificate_id == certificates.c.id
 IS_LEARNERS = users.c.id == certificates.c.user_id
-IS_CERTIFIED = and_(grades.c.user_id == certificates.c.user_id, grades.c.course_id == certificates.c.course_id)
 
 CERTIFICATE_ROWS = select(*CERTIFICATES.columns).select_from(
     certificates.outerjoin(users, IS_LEARNERS).outerjoin(date_overrides, IS_OVERRIDDEN)
@@ -33,7 +32,14 @@ OVERRIDDEN_ROWS = select(*CERTIFICATES.columns).select_from(
     date_overrides.join(certificates, IS_OVERRIDDEN).outerjoin(users, IS_LEARNERS)
 )
 GRADE_ROWS = select(*GRADES.columns)
-CERTIFIED_ROWS = GRADE_ROWS.select_from(certificates.join(grades, IS_CERTIFIED))
+
+
+def is_certified(layout: Layout, certified: Layout) -> ColumnElement[bool]:
+    """Join grades and certificates. MySQL refuses to compare texts whose columns have different collations."""
+    course_id: ColumnElement[str] = certificates.c.course_id
+    if layout.collation and layout.collation != certified.collation:
+        course_id = course_id.collate(layout.collation)
+    return and_(grades.c.user_id == certificates.c.user_id, grades.c.course_id == course_id)
 
 
 def certificate_walks(selection: Selection, layout: Layout, overrides: Layout, dialect: str) -> list[Walk]:
@@ -72,15 +78,16 @@ def grade_walks(selection: Selection, layout: Layout, certified: Layout, dialect
         dialect: The database's.
     """
     modified, certificate_modified = grades.c.modified, certificates.c.modified_date
+    join = is_certified(layout, certified)
     rows = GRADE_ROWS.where(*courses(grades.c.course_id, selection, dialect))
     if selection.user_ids is not None:
         if selection.has_window:
-            rows = rows.select_from(grades.outerjoin(certificates, IS_CERTIFIED))
+            rows = rows.select_from(grades.outerjoin(certificates, join))
             rows = rows.where(or_(inside(modified, selection), inside(certificate_modified, selection)))
         return _user_walks(rows, grades, selection, dialect)
     walks = [_walk_for_all(rows, grades, modified, selection, layout, dialect)]
     if selection.has_window:
-        only_certificate = CERTIFIED_ROWS.where(
+        only_certificate = GRADE_ROWS.select_from(certificates.join(grades, join)).where(
             *courses(certificates.c.course_id, selection, dialect), outside(unindexed(modified, dialect), selection)
         )
         walks.append(

@@ -13,7 +13,7 @@ from credsync.adapters.sql.engine import Database, close, describe, open_source
 from credsync.adapters.sql.faults import translating
 from credsync.adapters.sql.layout import Layout, look_at
 from credsync.adapters.sql.pages import SqlPages
-from credsync.adapters.sql.routes import CERTIFICATE_ROWS, GRADE_ROWS, certificate_walks, grade_walks
+from credsync.adapters.sql.routes import CERTIFICATE_ROWS, GRADE_ROWS, certificate_walks, grade_walks, is_certified
 from credsync.adapters.sql.rows import CERTIFICATES, GRADES
 from credsync.adapters.sql.tables import LEARNING_TABLES, certificates, date_overrides, grades, users
 from credsync.adapters.sql.walks import Walk
@@ -116,7 +116,8 @@ class SqlSource:
         if not _selects_any(selection):
             return {"certificate": 0, "grade": 0}
         with translating(self._name, SourceError), self.engine.connect() as connection:
-            return count_records(connection, selection, at_most)
+            join = is_certified(self._layout(connection, grades), self._layout(connection, certificates))
+            return count_records(connection, selection, at_most, join)
 
     def find_learners(self, user_ids: Collection[int]) -> Mapping[int, Learner]:
         """Return the learners by id; one that is not visible is absent.
