@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field
+from typing_extensions import override
 
 from credsync.adapters.memory import MemoryLedger, MemoryPlatform, MemorySink
 from credsync.catalog import Course, CourseRun, Program, ProgramIndex
 from credsync.delivery import Courier
 from credsync.errors import AdapterError, SinkUnavailableError
+from credsync.ledger import PageRecord
 from credsync.model import Certificate, Grade, Learner
 from credsync.options import RunOptions
 from credsync.planning import Planner
@@ -328,6 +330,48 @@ def test_a_sink_that_is_away_ends_a_repair(ledger: MemoryLedger | None) -> None:
     assert found.stopped.reason == "the sink is away"
     assert found.repair is not None
     assert found.repair.total("deferred") == 1
+
+
+def test_a_ledger_that_cannot_close_a_repair_takes_nothing_from_what_was_found() -> None:
+    """What was found and mended is told, and so is that the ledger could not be closed."""
+
+    class Jammed(MemoryLedger):
+        @override
+        def finish(self, status: str, at: datetime, reason: str | None = None) -> None:
+            raise AdapterError("the disk is full")
+
+    found = compared(Service(), certificate(), repairer=Courier(MemorySink(), Jammed(), force=True))
+    assert found.stopped is not None
+    assert (found.stopped.reason, found.stopped.stage) == ("the disk is full", "end")
+    assert found.repair is not None
+    assert found.repair.total("sent") == 1
+
+
+def test_a_repair_is_written_down_with_what_it_read() -> None:
+    """The ledger's account of a repair adds up, as a run's does."""
+    pages: list[PageRecord] = []
+
+    class Watched(MemoryLedger):
+        @override
+        def record(self, page: PageRecord) -> None:
+            pages.append(page)
+            super().record(page)
+
+    compared(Service(), certificate(), repairer=Courier(MemorySink(), Watched(), force=True))
+    assert [(page.read, sum(page.counts.values())) for page in pages] == [({"certificate": 1}, 1)]
+
+
+def test_a_named_learner_who_cannot_be_asked_about_is_told() -> None:
+    """Whether a learner's grades are extra is unknown where the service does not tell them, and is not called right."""
+
+    class HalfMute(Service):
+        @override
+        def find_statuses(self, username: str) -> Collection[Mapping[str, Any]]:
+            raise AdapterError("only for staff")
+
+    found = compared(HalfMute(), selection=Selection(user_ids=[7]))
+    assert found.stopped is None
+    assert sum(found.unreadable.values()) == 1
 
 
 def test_findings_are_kept_up_to_a_bound() -> None:
