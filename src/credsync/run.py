@@ -20,7 +20,7 @@ from credsync.planning import Plan, Planner
 from credsync.recall import Recall
 from credsync.report import KEPT_FAILURES, Failure, Report, Stopped, Tally, Verdict
 
-__all__ = ["Run"]
+__all__ = ["Run", "close_run"]
 
 PENDING_STAGE = "pending"
 """The stage that looks again at what is deferred, or dead; it comes last, when most of it has come by itself."""
@@ -88,10 +88,22 @@ class _Journal:
             self.ledger.record(evolve(pages[-1], read=read, counts=counts))
 
 
-def _told(close: Callable[[], None]) -> Stopped | None:
-    """Close a run in its ledger. What the run did is done, so an error here is told and not raised."""
+def close_run(ledger: Ledger, stopped: Stopped | None, at: datetime) -> Stopped | None:
+    """Close a run in its ledger, and return what went wrong with that.
+
+    Args:
+        ledger: The ledger.
+        stopped: What ended the run early; None where it is complete.
+        at: When it ended, aware.
+    """
+    status, reason = ("stopped", stopped.reason) if stopped else ("complete", None)
+    return _told(lambda: ledger.finish(status, at, reason))
+
+
+def _told(write: Callable[[], None]) -> Stopped | None:
+    """Write the last of a run to its ledger. What the run did is done, so an error here is told and not raised."""
     try:
-        close()
+        write()
     except AdapterError as exc:
         return Stopped(reason=str(exc), stage=END)
     return None
@@ -152,8 +164,7 @@ class Run:
             unwritten = _told(journal.write)
             stopped = report.stopped or unwritten
         finally:
-            status, reason = ("stopped", stopped.reason) if stopped else ("complete", None)
-            unfinished = _told(lambda: ledger.finish(status, self.options.clock(), reason))
+            unfinished = close_run(ledger, stopped, self.options.clock())
         return evolve(report, stopped=stopped or unfinished)
 
     def _walk_all(self, stages: Sequence[_Stage], begun: RunState) -> Report:

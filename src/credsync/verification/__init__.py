@@ -12,18 +12,18 @@ certificate may make its grade readable, so it is worth a second look.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from credsync.delivery import Courier
 from credsync.errors import AdapterError
-from credsync.ledger import Ledger, RunHeader
+from credsync.ledger import RunHeader
 from credsync.options import PLAIN_RUN, RunOptions
 from credsync.paging import Pageable, iter_pages
 from credsync.planning import Planner
 from credsync.ports import RecordSource
 from credsync.report import Stopped
+from credsync.run import close_run
 from credsync.selection import Selection
 from credsync.verification.comparison import Comparison
 from credsync.verification.findings import KEPT_FINDINGS, WRONG, Finding, Standing, Verification
@@ -84,7 +84,7 @@ def verify(
     try:
         stopped = _walk(comparison, stages, page_size, on_progress)
     finally:
-        unfinished = _finish(ledger, stopped, options.clock()) if ledger else None
+        unfinished = close_run(ledger, stopped, options.clock()) if ledger else None
     return comparison.verification(stopped or unfinished)
 
 
@@ -105,14 +105,4 @@ def _walk(
                     return Stopped(reason=reason, stage=stage)
         except AdapterError as exc:
             return Stopped(reason=str(exc), stage=stage)
-    return None
-
-
-def _finish(ledger: Ledger, stopped: Stopped | None, at: datetime) -> Stopped | None:
-    """Close the repair in the ledger. What it did is done, so an error here is told and not raised."""
-    status, reason = ("stopped", stopped.reason) if stopped else ("complete", None)
-    try:
-        ledger.finish(status, at, reason)
-    except AdapterError as exc:
-        return Stopped(reason=str(exc), stage="end")
     return None

@@ -51,7 +51,6 @@ class Comparison:
     met: dict[bool, set[int]] = field(factory=lambda: {True: set(), False: set()})
     repaired: Tally = field(factory=Tally)
     silences: list[str] = field(factory=list)
-    unread: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.started = self.options.clock()
@@ -82,7 +81,9 @@ class Comparison:
             users = {learner.username: learner.id for learner in learners.values() if learner.username}
             rows = self._read_back(read, users)
             self._look_for_extra(users, rows, frozenset())
-            self.unread += sum(held is None for held in rows.values())
+            for held in rows.values():
+                if held is None:
+                    self.unreadable[NOBODY_ANSWERS] += 1
         return self._outage()
 
     def _read_back(
@@ -165,10 +166,6 @@ class Comparison:
             self.repairer.ledger.record(page)
         return None if unavailable is None else str(unavailable)
 
-    def _unreadable(self) -> Counter[str]:
-        """Count what could not be read: records, and learners who were only asked about for what is extra."""
-        return self.unreadable + Counter({NOBODY_ANSWERS: self.unread})
-
     def verification(self, stopped: Stopped | None) -> Verification:
         """Return what was found so far."""
         ended = self.options.clock()
@@ -177,7 +174,7 @@ class Comparison:
             standings=self.standings.copy(),
             findings=tuple(self.findings),
             kept_back=self.kept_back.copy(),
-            unreadable=self._unreadable(),
+            unreadable=self.unreadable.copy(),
             repair=_report(self.repaired, self.started, ended, stopped) if self.repairer else None,
             stopped=stopped,
             started=self.started,

@@ -83,8 +83,7 @@ def look_at(connection: Connection, name: str, table: TableClause, time_column: 
 
 def _find_collation(connection: Connection, table: TableClause) -> str | None:
     """Ask for the collation itself: reflection leaves it out where it is the table's own."""
-    named = {"table": table.name}
-    found: str | None = connection.execute(_COLLATION, named).scalar()
+    found: str | None = connection.execute(_COLLATION, {"table": table.name}).scalar()
     return found
 
 
