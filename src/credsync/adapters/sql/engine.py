@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -25,6 +27,12 @@ DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 """The driver that an extra of credsync brings, for URLs that name none."""
 
 EXTRAS = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+
+PATIENCE = 5.0
+"""Seconds to wait for a SQLite file that is locked: as long as its driver waits by itself."""
+
+GLANCE = 0.01
+"""Seconds after which a locked file is tried again."""
 
 _MISSPELT_URL = re.compile(r"\w[\w+]*:/?[^/@]*:[^@]*@")
 """A URL that lacks slashes, and would be quoted with its password as the path of a file."""
@@ -150,7 +158,7 @@ def _create(url: URL, sessions: dict[str, Sequence[str]], **options: Any) -> Eng
         try:
             cursor = dbapi_connection.cursor()
             for statement in statements:
-                cursor.execute(statement)
+                _execute(cursor, statement)
             cursor.close()
             dbapi_connection.commit()
         except BaseException:
@@ -158,6 +166,23 @@ def _create(url: URL, sessions: dict[str, Sequence[str]], **options: Any) -> Eng
             raise
 
     return engine
+
+
+def _execute(cursor: Any, statement: str) -> None:
+    """Execute a statement, again where SQLite says that a file is locked without having waited for it.
+
+    It does so to one of two processes that set up the log of a new file at the same time.
+    """
+    give_up = monotonic() + PATIENCE
+    while True:
+        try:
+            cursor.execute(statement)
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > give_up:
+                raise
+            sleep(GLANCE)
+        else:
+            return
 
 
 def _wary(engine: Engine) -> Engine:
