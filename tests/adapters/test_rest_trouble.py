@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count, pairwise
 
@@ -264,6 +265,27 @@ def test_a_refusal_of_everything_stops_the_sink(
 
     assert len(posts(service)) == 1
     assert [record.levelno for record in caplog.records if reason in record.getMessage()] == [logging.ERROR]
+
+
+def test_a_stop_is_told_once(time: PassingTime, service: CredentialsService, caplog: pytest.LogCaptureFixture) -> None:
+    """However many workers meet it at the same time."""
+    service.faults.add(html_error(403))
+    another = threading.Barrier(2)
+
+    def wait_for_another(_record: logging.LogRecord) -> bool:
+        with suppress(threading.BrokenBarrierError):
+            another.wait(0.5)
+        return True
+
+    logger = logging.getLogger("credsync.adapters.rest.sink")  # a filter hears what its own logger is told
+    logger.addFilter(wait_for_another)
+    try:
+        with sink_to(service, time, workers=16) as sink, pytest.raises(SinkUnavailableError):
+            sink.deliver([grade(user) for user in range(64)])
+    finally:
+        logger.removeFilter(wait_for_another)
+
+    assert [record.levelno for record in caplog.records].count(logging.ERROR) == 1
 
 
 def test_what_arrived_before_the_stop_is_reported(time: PassingTime, service: CredentialsService) -> None:

@@ -120,6 +120,7 @@ class RestSink:
     _connections: Connections = field(init=False, repr=False)
     _callers: Mapping[tuple[str, Endpoint], Caller] = field(init=False, repr=False)
     _delivery: Lock = field(default=Factory(Lock), init=False, repr=False)
+    _stopping: Lock = field(default=Factory(Lock), init=False, repr=False)
     _stopped: Shut | None = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -242,9 +243,11 @@ class RestSink:
     def _stop(self, ending: StopRun, lane: Lane) -> Unsent:
         """Send nothing more: whatever comes would meet the same."""
         reason = f"{lane.url}: {ending.reason} (status {ending.status})"
-        if self._stopped is None:
+        with self._stopping:  # as many workers as there are may come here at once
+            is_news = self._stopped is None
+            self._stopped = self._stopped or Shut(reason=reason)
+        if is_news:
             LOG.error("nothing more is sent: %s", reason)
-        self._stopped = self._stopped or Shut(reason=reason)
         self._shut(reason)
         return Unsent(Deferred(reason=ending.reason))
 
