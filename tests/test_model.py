@@ -34,6 +34,7 @@ from credsync.model import (
     CourseMode,
     Grade,
     Learner,
+    Standing,
     parse_course_key,
 )
 
@@ -397,6 +398,35 @@ class TestTexts:
         """A certificate without mode or status is none."""
         error = refused(evolve, CERTIFICATE, **{name: value})
         assert str(error) == f"certificate in {INTRO} for user 7: {name}: {value!r} is not text"
+
+
+class TestStandings:
+    def test_hide_the_name(self) -> None:
+        """It is personal data, like a learner's."""
+        standing = Standing(username="grace", mode="verified", status="downloadable")
+        assert "grace" not in f"{standing!r}{evolve(GRADE, standing=standing)!r}"
+
+    @pytest.mark.parametrize(
+        ("standing", "field", "reason"),
+        [
+            (("ada", "verified", "downloadable"), "standing", "a tuple is not a standing"),
+            (Standing(username=None, mode="verified", status=None), "status", "None is not text"),
+            (Standing(username=None, mode=None, status="downloadable"), "mode", "None is not text"),
+        ],
+        ids=["no standing", "a mode alone", "a status alone"],
+    )
+    def test_that_cannot_be_are_refused(self, standing: Any, field: str, reason: str) -> None:
+        """Half a certificate is not taken for none."""
+        error = refused(evolve, GRADE, standing=standing)
+        assert str(error) == f"grade in {INTRO} for user 7: {field}: {reason}"
+
+    def test_of_a_hosts_own_row_are_taken(self) -> None:
+        """A host that has read them along need not look them up."""
+        standing = Standing(username="ada", mode=None, status=None)
+        row = SimpleNamespace(
+            user_id=7, course_id=INTRO, letter_grade="B", percent_grade=0.5, modified=None, standing=standing
+        )
+        assert Grade.from_record(row).standing is standing
 
 
 TIMES: list[tuple[Certificate | Grade, str]] = [

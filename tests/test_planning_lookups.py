@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credsync.model import CertificateStatus, Grade
+from credsync.model import CertificateStatus, Grade, Standing
 from credsync.planning import Plan
-from credsync.ports import SiteOrgs
+from credsync.ports import RecordKey, SiteOrgs
 from tests.campus_builders import (
     ADVANCED,
     ELSEWHERE,
@@ -24,6 +25,7 @@ from tests.campus_builders import (
     cert,
     ends_of,
     grade,
+    learner,
     planner_of,
     platform_of,
 )
@@ -32,6 +34,17 @@ from tests.campus_builders import (
 def plan_grade(platform: Platform, one: Grade, **changes: Any) -> Plan:
     """Plan a page of one grade."""
     return planner_of(platform, **changes).plan_grades([one])
+
+
+def standing_of(one: Grade, platform: Platform) -> Standing:
+    """Say what a source may read beside a grade."""
+    name = platform.learners.get(one.user_id)
+    beside = platform.certificates_by_key.get(RecordKey(one.user_id, str(one.course_id)))
+    return Standing(
+        username=name.username if name else None,
+        mode=beside.mode if beside else None,
+        status=beside.status if beside else None,
+    )
 
 
 class TestLookups:
@@ -106,6 +119,19 @@ class TestLookups:
         assert len(platform.kinds_asked) == len(set(platform.kinds_asked))
         assert plan.tally.read.total() == len(page)
         assert plan.tally.counts.total() + len(plan.updates) + len(plan.deferrals) == len(page)
+
+    @given(page=records, status=st.sampled_from(["downloadable", "error"]))
+    def test_are_not_made_for_grades_that_come_with_their_standing(self, page: Sequence[Grade], status: str) -> None:
+        """What a source has read along leads to the same ends as what is looked up."""
+        grades = list({(one.user_id, one.course_id): one for one in page}.values())
+        platform = Platform()
+        platform.add(*grades, *(learner(user_id) for user_id in range(1, 20)))
+        platform.add(*(cert(user_id, run, status=status) for user_id in range(10, 30) for run in (INTRO, STRAY)))
+        plan = planner_of(platform).plan_grades(grades)
+        platform.asked.clear()
+        known = planner_of(platform).plan_grades([evolve(one, standing=standing_of(one, platform)) for one in grades])
+        assert (known.tally, known.updates, known.deferrals) == (plan.tally, plan.updates, plan.deferrals)
+        assert platform.asked == []
 
     @given(statuses=st.lists(st.sampled_from(CertificateStatus), max_size=40))
     def test_are_one_for_all_programs_of_a_page(self, statuses: Sequence[str]) -> None:

@@ -6,17 +6,26 @@ knows, and real data holds others, which pass through.
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from functools import lru_cache
-from typing import Protocol, TypeAlias, cast
+from typing import Protocol, cast
 
 from attrs import field, frozen
 from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey
 
 from credsync.errors import InvalidRecordError, RecordName
+from credsync.fields import (
+    MAX_COURSE_KEY_LENGTH,
+    Objection,
+    check_course_key,
+    check_fraction,
+    check_text,
+    check_user_id,
+    check_utc,
+    to_fraction,
+    to_utc,
+)
 from credsync.vocabulary import (
     CERTIFICATE_RELEVANT_MODES,
     INTERESTING_STATUSES,
@@ -38,12 +47,9 @@ __all__ = [
     "GradeRecord",
     "Learner",
     "LearnerRecord",
+    "Standing",
     "parse_course_key",
 ]
-
-MAX_COURSE_KEY_LENGTH = 255
-"""Characters in a course key: the width of `course_id` in the LMS tables and of `CourseRun.key` in the Credentials
-service."""
 
 
 @lru_cache(maxsize=65_536)
@@ -113,7 +119,10 @@ class CertificateRecord(Protocol):
 
 
 class GradeRecord(Protocol):
-    """What a host's grade object must offer; a Django `PersistentCourseGrade` does."""
+    """What a host's grade object must offer; a Django `PersistentCourseGrade` does.
+
+    Read where present: `standing`, a `Standing`.
+    """
 
     @property
     def user_id(self) -> int:
@@ -158,10 +167,6 @@ class Learner:
     username: str | None = field(default=None, repr=False)
 
 
-Objection: TypeAlias = tuple[str, str] | None
-"""What is wrong with a value: the field and the reason."""
-
-
 def _name_record(kind: str, record: object) -> RecordName:
     """Name a record, ours or a host's, for an error."""
     user_id = getattr(record, "user_id", None)
@@ -190,61 +195,9 @@ def _to_course_key(value: CourseKey | str) -> CourseKey:
         return cast("CourseKey", value)
 
 
-def _check_course_key(value: object) -> Objection:
-    if isinstance(value, CourseKey):
-        return None
-    return "course_id", f"{str(value)[:80]!r} is not a course key of at most {MAX_COURSE_KEY_LENGTH} characters"
-
-
-def _to_fraction(value: float | Decimal | None) -> float | None:
-    """Make a float of what database drivers give for one. What is none stays what it is, for the check."""
-    try:
-        return float(value) if type(value) is int or isinstance(value, Decimal) else value
-    except (OverflowError, ValueError):  # too large for a float, or a signalling NaN
-        return math.nan
-
-
-def _to_utc(value: datetime | None) -> datetime | None:
-    """Express an aware datetime in UTC. What is none stays what it is, for the check that can name the record."""
-    if value is None or not isinstance(value, datetime) or value.tzinfo is UTC or value.utcoffset() is None:
-        return value
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        return value
-
-
-def _check_utc(name: str, value: object) -> Objection:
-    if value is None or (isinstance(value, datetime) and value.tzinfo is UTC):
-        return None
-    if not isinstance(value, datetime):
-        return name, f"{value!r} is not a datetime"
-    return name, f"{value} has no time zone" if value.utcoffset() is None else f"{value} lies outside the years of UTC"
-
-
-def _check_text(name: str, value: object) -> Objection:
-    return None if isinstance(value, str) else (name, f"{value!r} is not text")
-
-
-def _check_fraction(value: object) -> Objection:
-    if value is None:
-        return None
-    if not isinstance(value, float):
-        return "percent_grade", f"{value!r} is not a number"
-    if not math.isfinite(value):
-        return "percent_grade", f"{value} is not a finite number"
-    return None if 0 <= value <= 1 else ("percent_grade", f"{value} is outside 0 to 1")
-
-
-def _check_user_id(value: object) -> Objection:
-    """Object to what is no id, without showing it: it may be a name."""
-    is_id = isinstance(value, int) and not isinstance(value, bool)
-    return None if is_id else ("user_id", f"a {type(value).__name__} is not a user id")
-
-
 def _check_learner(value: object) -> Objection:
     if isinstance(value, Learner):
-        return _check_user_id(value.id)
+        return check_user_id(value.id)
     return "user", f"a {type(value).__name__} is not a learner"
 
 
@@ -275,20 +228,20 @@ class Certificate:
     course_id: CourseKey = field(converter=_to_course_key)
     mode: str
     status: str
-    modified_date: datetime | None = field(default=None, converter=_to_utc)
-    created_date: datetime | None = field(default=None, converter=_to_utc)
-    date_override: datetime | None = field(default=None, converter=_to_utc)
+    modified_date: datetime | None = field(default=None, converter=to_utc)
+    created_date: datetime | None = field(default=None, converter=to_utc)
+    date_override: datetime | None = field(default=None, converter=to_utc)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be, naming the record."""
         objection = (
             _check_learner(self.user)
-            or _check_course_key(self.course_id)
-            or _check_text("mode", self.mode)
-            or _check_text("status", self.status)
-            or _check_utc("modified_date", self.modified_date)
-            or _check_utc("created_date", self.created_date)
-            or _check_utc("date_override", self.date_override)
+            or check_course_key(self.course_id)
+            or check_text("mode", self.mode)
+            or check_text("status", self.status)
+            or check_utc("modified_date", self.modified_date)
+            or check_utc("created_date", self.created_date)
+            or check_utc("date_override", self.date_override)
         )
         if objection:
             raise InvalidRecordError(_name_record("certificate", self), *objection)
@@ -329,6 +282,33 @@ class Certificate:
 
 
 @frozen(kw_only=True)
+class Standing:
+    """How a learner stands in a course run, as a source may read it along with a grade: what else decides about it.
+
+    Attributes:
+        username: The learner's username; None while the learner's row is not visible.
+        mode: The mode of the learner's certificate; None, like its status, where no certificate is visible.
+        status: The status of that certificate.
+
+    Example:
+        >>> Standing(username="ada", mode="verified", status="downloadable")
+        Standing(mode='verified', status='downloadable')
+    """
+
+    username: str | None = field(repr=False)
+    mode: str | None
+    status: str | None
+
+
+def _check_standing(value: object) -> Objection:
+    if not isinstance(value, Standing):
+        return "standing", f"a {type(value).__name__} is not a standing"
+    if value.mode is None and value.status is None:
+        return None
+    return check_text("mode", value.mode) or check_text("status", value.status)
+
+
+@frozen(kw_only=True)
 class Grade:
     """A learner's grade in one course run.
 
@@ -338,6 +318,7 @@ class Grade:
         percent_grade: The grade as a fraction, 0 to 1; None where unknown.
         letter_grade: The letter, empty or None while not passing.
         modified: When it last changed, aware; None where unknown.
+        standing: What the source has read beside it; None where it is to be looked up.
 
     Raises:
         InvalidRecordError: If a field cannot be what it says: an unparsable course key, a percent that is not a number
@@ -351,18 +332,20 @@ class Grade:
 
     user_id: int
     course_id: CourseKey = field(converter=_to_course_key)
-    percent_grade: float | None = field(default=None, converter=_to_fraction)
+    percent_grade: float | None = field(default=None, converter=to_fraction)
     letter_grade: str | None = None
-    modified: datetime | None = field(default=None, converter=_to_utc)
+    modified: datetime | None = field(default=None, converter=to_utc)
+    standing: Standing | None = field(default=None, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be, naming the record."""
         objection = (
-            _check_user_id(self.user_id)
-            or _check_course_key(self.course_id)
-            or _check_fraction(self.percent_grade)
-            or (self.letter_grade is not None and _check_text("letter_grade", self.letter_grade))
-            or _check_utc("modified", self.modified)
+            check_user_id(self.user_id)
+            or check_course_key(self.course_id)
+            or check_fraction(self.percent_grade)
+            or (self.letter_grade is not None and check_text("letter_grade", self.letter_grade))
+            or check_utc("modified", self.modified)
+            or (self.standing is not None and _check_standing(self.standing))
         )
         if objection:
             raise InvalidRecordError(_name_record("grade", self), *objection)
@@ -383,6 +366,7 @@ class Grade:
                 percent_grade=record.percent_grade,
                 letter_grade=record.letter_grade,
                 modified=record.modified,
+                standing=getattr(record, "standing", None),
             )
         except AttributeError as exc:
             raise _lacking_attribute("grade", record, exc) from exc

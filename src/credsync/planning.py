@@ -14,7 +14,7 @@ from credsync import rules
 from credsync.awards import ProgramQuestion, iter_questions
 from credsync.catalog import ProgramIndex, is_course_run_in_a_program
 from credsync.errors import InvalidRecordError, RecordName, isolated
-from credsync.model import Certificate, CertificateRecord, Grade, GradeRecord, LearnerRecord
+from credsync.model import Certificate, CertificateRecord, Grade, GradeRecord, Standing
 from credsync.ports import CertificateStore, GradeStore, LearnerDirectory, Policy, RecordKey, SiteConfiguration
 from credsync.report import Tally, Verdict
 from credsync.rules import SkipReason
@@ -176,18 +176,23 @@ class Planner:
         candidates = list(self._iter_open(plan, records))
         if not candidates:
             return plan
-        certificates = self.find_certificates(key for key, _ in candidates)
+        # a grade that comes with its learner's standing needs neither look-up
+        certificates = self.find_certificates(key for key, grade in candidates if grade.standing is None)
         interesting = [
-            (key, grade) for key, grade in candidates if self._is_interesting(plan, key, grade, certificates)
+            (key, grade)
+            for key, grade in candidates
+            if self._is_interesting(plan, key, grade, grade.standing or certificates.get(key))
         ]
         if not interesting:
             return plan
-        learners = self.learners.find_learners({key.user_id for key, _ in interesting})
+        unknown = {key.user_id for key, grade in interesting if grade.standing is None}
+        learners = self.learners.find_learners(unknown) if unknown else {}
         # a grade that lacks its letter, percentage or time takes all three from where grades are looked up
         completed = self.find_grades(key for key, grade in interesting if _is_incomplete(grade))
         for key, grade in interesting:
             found = completed.get(key) if _is_incomplete(grade) else grade
-            self._plan_grade(plan, key, grade, found, learners.get(key.user_id))
+            learner = grade.standing or learners.get(key.user_id)
+            self._plan_grade(plan, key, grade, found, learner.username if learner else None)
         return plan
 
     def _iter_open(
@@ -202,27 +207,23 @@ class Planner:
                 yield key, grade
 
     def _is_interesting(
-        self,
-        plan: Plan,
-        key: RecordKey,
-        grade: Grade,
-        certificates: Mapping[RecordKey, Certificate | InvalidRecordError],
+        self, plan: Plan, key: RecordKey, grade: Grade, beside: Standing | Certificate | InvalidRecordError | None
     ) -> bool:
         """Whether the certificate beside a grade says that it is to be sent; if not, the grade finds its end here."""
-        cert = certificates.get(key)
-        if isinstance(cert, InvalidRecordError):
-            plan.fail("grade", cert, key)
+        if isinstance(beside, InvalidRecordError):
+            plan.fail("grade", beside, key)
             return False
-        if cert is not None:
-            objection = rules.check_interest(cert.mode, cert.status, self._is_eligible(cert.mode))
+        mode, status = (beside.mode, beside.status) if beside else (None, None)
+        if mode is not None and status is not None:
+            objection = rules.check_interest(mode, status, self._is_eligible(mode))
         else:
             objection = SkipReason.NO_CERTIFICATE if self._is_settled(grade) else None
         objection = objection or self._facts[key.course_id].program
         if objection:
             plan.skip("grade", *key, objection)
-        elif cert is None:
+        elif mode is None:
             plan.defer("grade", *key, DeferReason.CERTIFICATE_NOT_VISIBLE)
-        return cert is not None and objection is None
+        return mode is not None and objection is None
 
     def _plan_grade(
         self,
@@ -230,7 +231,7 @@ class Planner:
         key: RecordKey,
         grade: Grade,
         found: Grade | InvalidRecordError | None,
-        learner: LearnerRecord | None,
+        username: str | None,
     ) -> None:
         """Plan one grade that is to be sent, as soon as all of it is there."""
         if isinstance(found, InvalidRecordError):
@@ -239,13 +240,13 @@ class Planner:
             plan.defer("grade", *key, DeferReason.GRADE_NOT_VISIBLE)
         elif found is None or found.percent_grade is None:
             plan.skip("grade", *key, SkipReason.NO_GRADE)
-        elif learner is None or learner.username is None:
+        elif username is None:
             plan.defer("grade", *key, DeferReason.LEARNER_NOT_VISIBLE)
         else:
             plan.updates.append(
                 GradeUpdate(
                     user_id=key.user_id,
-                    username=learner.username,
+                    username=username,
                     course_run=key.course_id,
                     letter_grade=found.letter_grade,
                     percent_grade=found.percent_grade,
@@ -329,7 +330,7 @@ def _is_older(cert: Certificate, other: Certificate | InvalidRecordError | None)
 
 
 def _is_incomplete(grade: Grade) -> bool:
-    return grade.letter_grade is None or grade.percent_grade is None or grade.modified is None
+    return grade.standing is None and None in (grade.letter_grade, grade.percent_grade, grade.modified)
 
 
 def _by_key(found: Mapping[RecordKey, object], of: type[V]) -> dict[RecordKey, V | InvalidRecordError]:

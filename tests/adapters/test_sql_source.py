@@ -11,7 +11,7 @@ from attrs import evolve
 
 from credsync.adapters.sql import SqlSource
 from credsync.errors import InvalidRecordError
-from credsync.model import Certificate, Grade
+from credsync.model import Certificate, Grade, Standing
 from credsync.paging import PageSource
 from credsync.ports import CertificateStore, GradeStore, LearnerDirectory, RecordKey, RecordSource
 from credsync.selection import Selection
@@ -282,6 +282,47 @@ class TestRecords:
         assert found[0] == expected
         assert isinstance(found[1], Grade)
         assert found[1].letter_grade == ""
+
+    def test_a_grade_comes_with_its_learners_standing(self, edx: EdxDatabase, source: SqlSource) -> None:
+        """On every walk; what is not visible is none."""
+        for user_id, name in ((1, "ada"), (2, "bob"), (3, None)):
+            edx.add_grade(user_id, user_id)
+            if name:
+                edx.add_learner(user_id, name)
+        edx.add_certificate(1, 1, mode="honor", status="notpassing")
+        edx.add_certificate(2, 2, course_id=OTHER_RUN)
+        edx.add_certificate(3, 3)
+        expected = {
+            1: Standing(username="ada", mode="honor", status="notpassing"),
+            2: Standing(username="bob", mode=None, status=None),
+            3: Standing(username=None, mode="verified", status="downloadable"),
+        }
+        for selection in (Selection(), Selection(start=NOON), Selection(user_ids=[1, 2, 3])):
+            found = walk(source.grades(selection))
+            assert {one.user_id: one.standing for one in found if isinstance(one, Grade)} == expected
+        edx.execute("UPDATE grades_persistentcoursegrade SET modified = '2020-01-01 00:00:00'")
+        (one, _) = walk(source.grades(Selection(start=NOON)))  # as certificates changed
+        assert isinstance(one, Grade)
+        assert one.standing == expected[1]
+
+    def test_what_is_odd_beside_a_grade_is_left_for_a_look_up(self, sqlite_edx: EdxDatabase) -> None:
+        """The error that it leads to names the record that is broken."""
+        sqlite_edx.add_grade(1, 1)
+        sqlite_edx.add_certificate(1, 1)
+        sqlite_edx.execute("UPDATE certificates_generatedcertificate SET mode = X'00'")
+        with closing(SqlSource(sqlite_edx.url)) as source:
+            (one,) = walk(source.grades(Selection()))
+        assert isinstance(one, Grade)
+        assert one.standing is None
+
+    @pytest.mark.parametrize("edx", ["mysql"], indirect=True)
+    def test_a_certificate_of_another_spelling_is_none(self, edx: EdxDatabase, source: SqlSource) -> None:
+        """MySQL joins what differs in upper and lower case; a look-up, which does not, decides."""
+        edx.add_grade(1, 1)
+        edx.add_certificate(1, 1, course_id=RUN.lower())
+        (one,) = walk(source.grades(Selection()))
+        assert isinstance(one, Grade)
+        assert one.standing is None
 
     def test_a_missing_learner_is_unknown_not_gone(self, edx: EdxDatabase, source: SqlSource) -> None:
         """A certificate whose learner is not visible yet comes without a name."""

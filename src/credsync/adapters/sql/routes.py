@@ -15,23 +15,24 @@ from sqlalchemy import ColumnElement, Select, TableClause, and_, or_, select
 
 from credsync.adapters.sql.conditions import MYSQL, courses, ends, inside, outside, starts, unindexed
 from credsync.adapters.sql.layout import Layout
-from credsync.adapters.sql.rows import CERTIFICATES, GRADES
+from credsync.adapters.sql.rows import CERTIFICATES, GRADES_IN_CONTEXT
 from credsync.adapters.sql.tables import certificates, date_overrides, grades, users
 from credsync.adapters.sql.walks import Walk
 from credsync.selection import Selection
 
-__all__ = ["CERTIFICATE_ROWS", "GRADE_ROWS", "IS_OVERRIDDEN", "certificate_walks", "grade_walks", "is_certified"]
+__all__ = ["CERTIFICATE_ROWS", "IS_OVERRIDDEN", "certificate_walks", "grade_walks", "is_certified"]
 
 IS_OVERRIDDEN = date_overrides.c.generated_certificate_id == certificates.c.id
-IS_LEARNERS = users.c.id == certificates.c.user_id
+IS_CERTIFIED_LEARNER = users.c.id == certificates.c.user_id
+IS_GRADED_LEARNER = users.c.id == grades.c.user_id
 
 CERTIFICATE_ROWS = select(*CERTIFICATES.columns).select_from(
-    certificates.outerjoin(users, IS_LEARNERS).outerjoin(date_overrides, IS_OVERRIDDEN)
+    certificates.outerjoin(users, IS_CERTIFIED_LEARNER).outerjoin(date_overrides, IS_OVERRIDDEN)
 )
 OVERRIDDEN_ROWS = select(*CERTIFICATES.columns).select_from(
-    date_overrides.join(certificates, IS_OVERRIDDEN).outerjoin(users, IS_LEARNERS)
+    date_overrides.join(certificates, IS_OVERRIDDEN).outerjoin(users, IS_CERTIFIED_LEARNER)
 )
-GRADE_ROWS = select(*GRADES.columns)
+GRADES_IN_CONTEXT_ROWS = select(*GRADES_IN_CONTEXT.columns)
 
 
 def is_certified(layout: Layout, certified: Layout) -> ColumnElement[bool]:
@@ -79,15 +80,16 @@ def grade_walks(selection: Selection, layout: Layout, certified: Layout, dialect
     """
     modified, certificate_modified = grades.c.modified, certificates.c.modified_date
     join = is_certified(layout, certified)
-    rows = GRADE_ROWS.where(*courses(grades.c.course_id, selection, dialect))
+    grades_first = grades.outerjoin(certificates, join).outerjoin(users, IS_GRADED_LEARNER)
+    rows = GRADES_IN_CONTEXT_ROWS.select_from(grades_first).where(*courses(grades.c.course_id, selection, dialect))
     if selection.user_ids is not None:
         if selection.has_window:
-            rows = rows.select_from(grades.outerjoin(certificates, join))
             rows = rows.where(or_(inside(modified, selection), inside(certificate_modified, selection)))
         return _user_walks(rows, grades, selection, dialect)
     walks = [_walk_for_all(rows, grades, modified, selection, layout, dialect)]
     if selection.has_window:
-        only_certificate = GRADE_ROWS.select_from(certificates.join(grades, join)).where(
+        certificates_first = certificates.join(grades, join).outerjoin(users, IS_GRADED_LEARNER)
+        only_certificate = GRADES_IN_CONTEXT_ROWS.select_from(certificates_first).where(
             *courses(certificates.c.course_id, selection, dialect), outside(unindexed(modified, dialect), selection)
         )
         walks.append(

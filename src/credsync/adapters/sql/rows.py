@@ -12,10 +12,10 @@ from sqlalchemy import ColumnElement, Row
 from credsync.adapters.sql.moments import to_moment
 from credsync.adapters.sql.tables import certificates, date_overrides, grades, users
 from credsync.errors import InvalidRecordError
-from credsync.model import Certificate, Grade, Learner
+from credsync.model import Certificate, Grade, Learner, Standing
 from credsync.ports import RecordKey
 
-__all__ = ["CERTIFICATES", "GRADES", "RecordKind"]
+__all__ = ["CERTIFICATES", "GRADES", "GRADES_IN_CONTEXT", "RecordKind"]
 
 R = TypeVar("R", Certificate, Grade)
 
@@ -73,14 +73,27 @@ def _read_certificate(row: Sequence[Any]) -> dict[str, Any]:
 
 
 def _read_grade(row: Sequence[Any]) -> dict[str, Any]:
-    user_id, course_id, percent, letter, modified = row[1:6]
+    _, user_id, course_id, percent, letter, modified, *beside = row
     return {
         "user_id": user_id,
         "course_id": course_id,
         "percent_grade": percent,
         "letter_grade": letter,
         "modified": to_moment(modified),
+        "standing": _read_standing(course_id, *beside[:4]) if beside else None,
     }
+
+
+def _read_standing(course_id: str, certified: str | None, mode: Any, status: Any, username: Any) -> Standing | None:
+    """Read what stands beside a grade. Whatever is odd there is left for a look-up, which can name its record.
+
+    MySQL joins course runs that differ in upper and lower case.
+    """
+    if certified is None:
+        mode = status = None
+    elif certified != course_id or not isinstance(mode, str) or not isinstance(status, str):
+        return None
+    return Standing(username=username, mode=mode, status=status)
 
 
 CERTIFICATES = RecordKind(
@@ -102,3 +115,11 @@ CERTIFICATES = RecordKind(
 """Certificates; the columns of the learner and of the override are NULL where there is none."""
 
 GRADES = RecordKind(columns=tuple(grades.c), make=Grade, read=_read_grade)
+"""Grades alone."""
+
+GRADES_IN_CONTEXT = RecordKind(
+    columns=(*grades.c, certificates.c.course_id, certificates.c.mode, certificates.c.status, users.c.username),
+    make=Grade,
+    read=_read_grade,
+)
+"""Grades, each with its learner's standing; the columns of the certificate and the learner are NULL without one."""

@@ -13,8 +13,8 @@ from credsync.adapters.sql.engine import Database, close, describe, open_source
 from credsync.adapters.sql.faults import translating
 from credsync.adapters.sql.layout import Layout, look_at
 from credsync.adapters.sql.pages import SqlPages
-from credsync.adapters.sql.routes import CERTIFICATE_ROWS, GRADE_ROWS, certificate_walks, grade_walks, is_certified
-from credsync.adapters.sql.rows import CERTIFICATES, GRADES
+from credsync.adapters.sql.routes import CERTIFICATE_ROWS, certificate_walks, grade_walks, is_certified
+from credsync.adapters.sql.rows import CERTIFICATES, GRADES, GRADES_IN_CONTEXT
 from credsync.adapters.sql.tables import LEARNING_TABLES, certificates, date_overrides, grades, users
 from credsync.adapters.sql.walks import Walk
 from credsync.errors import ConfigurationError, SourceError
@@ -26,7 +26,7 @@ __all__ = ["SqlSource"]
 
 LEARNERS = select(*users.c).where(is_one_of(users.c.id))
 CERTIFICATES_OF_LEARNERS = CERTIFICATE_ROWS.where(is_one_of(certificates.c.user_id))
-GRADES_OF_LEARNERS = GRADE_ROWS.where(is_one_of(grades.c.user_id))
+GRADES_OF_LEARNERS = select(*GRADES.columns).where(is_one_of(grades.c.user_id))
 """All rows of some learners: more than are looked for, but few.
 
 With the course runs as a condition, too, planners go by an index on these, to everybody's rows in them.
@@ -92,7 +92,7 @@ class SqlSource:
             layout, certified = self._layout(connection, grades), self._layout(connection, certificates)
             return grade_walks(selection, layout, certified, connection.dialect.name)
 
-        return SqlPages(self.engine, GRADES, plan if _selects_any(selection) else _nowhere)
+        return SqlPages(self.engine, GRADES_IN_CONTEXT, plan if _selects_any(selection) else _nowhere)
 
     def time_indexes(self) -> Mapping[str, str | None]:
         """Name the index along which everybody's records are walked in order of time, by table; None has none.
