@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -25,6 +25,7 @@ from bench.databases import sample
 from bench.processes import run_python
 from credsync import Delivered, GradeUpdate
 from credsync.adapters.rest import ClientCredentials, JwtTokens, RestSink
+from credsync.adapters.sql import SqlHistory
 from credsync.testing.service import DEFAULT_ACCOUNT
 from credsync.wire import encode_update
 
@@ -76,19 +77,20 @@ def measure_rest() -> Comparison:
     return Comparison(*(Cost(*map(median, zip(*costs, strict=True))) for costs in zip(*rounds, strict=True)))
 
 
-def measure_second_run(folder: Path, records: int = 5_000) -> float:
-    """Run `credsync notify` to the double twice, and say how many times faster the second was."""
-    source = sample(folder, records)
+def measure_second_run(folder: Path, records: int = 500_000) -> tuple[float, int]:
+    """Run `credsync notify` to the double twice, and say how many times faster the second was, and what it sent."""
+    source, ledger = sample(folder, records), folder / "service.db"
     with service(latency=0.0) as addresses:
         environment = {
             "CREDSYNC_LMS_URL": addresses["url"],
             "CREDSYNC_CLIENT_ID": DEFAULT_ACCOUNT.client_id,
             "CREDSYNC_CLIENT_SECRET": DEFAULT_ACCOUNT.client_secret,
-            "CREDSYNC_LEDGER": str(folder / "service.db"),
+            "CREDSYNC_LEDGER": str(ledger),
         }
         command = ("-m", "credsync", "notify", source, "--all", "--sink", addresses["url"], "--quiet")
         first, second = (run_python(*command, **environment).seconds for _ in range(2))
-    return first / second
+    with closing(SqlHistory(ledger)) as history:
+        return first / second, history.get_run().report.total("sent")
 
 
 def main() -> int:

@@ -329,26 +329,32 @@ class TestRuns:
         assert ledger.begin(HEADER) == RunState(run_id=2)
 
     @pytest.mark.parametrize(
-        ("header", "told"),
-        [
-            (evolve(HEADER, scope={**SCOPE, "notify_programs": True}), '"start"'),
-            (evolve(HEADER, start=FRESH), str(OLD)),
-            (evolve(HEADER, start=OLD, end=NOW), str(OLD)),
-        ],
+        "changes",
+        [{"scope": SCOPE}, {"start": FRESH}, {"end": NOW}],
         ids=["another scope", "another start", "another end"],
     )
     def test_are_not_resumed_for_another_selection(
-        self, opened: Callable[..., SqlLedger], header: RunHeader, told: str
+        self, opened: Callable[..., SqlLedger], changes: dict[str, Any]
     ) -> None:
         """To go on with a run means to go on with the same; the refusal says what that was and leaves it resumable."""
         ledger = opened()
-        same = evolve(HEADER, start=OLD)
+        selection = {"course_runs": None, "orgs": ["DemoX", "OtherX"]}
+        same = evolve(HEADER, scope={"selection": selection, "notify_programs": True}, start=OLD)
         ledger.begin(same)
         ledger.finish("stopped", NOW)
         with pytest.raises(ConfigurationError, match="run 1 had another selection") as caught:
-            ledger.begin(header, resume=True)
-        assert told in str(caught.value)
+            ledger.begin(evolve(same, **changes), resume=True)
+        assert f"another selection: orgs DemoX, OtherX; notify programs; start {OLD}; resume it" in str(caught.value)
         assert ledger.begin(same, resume=True).run_id == 2
+        ledger.finish("complete", NOW)
+
+    def test_that_read_everything_say_so(self, opened: Callable[..., SqlLedger]) -> None:
+        """A run without filters has none to tell of."""
+        ledger = opened()
+        ledger.begin(HEADER)
+        ledger.finish("stopped", NOW)
+        with pytest.raises(ConfigurationError, match="another selection: everything; resume it"):
+            ledger.begin(evolve(HEADER, start=OLD), resume=True)
 
     def test_over_letters_are_nothing_to_resume(self, opened: Callable[..., SqlLedger]) -> None:
         """A retry between a run that stopped and its resumption changes nothing."""

@@ -299,20 +299,14 @@ class SqlLedger:
         upsert(
             self._connection,
             counts,
-            [
-                {"run_id": self._run_id, "kind": k, "target": t, "verdict": v, "reason": r, "records": n}
-                for (k, t, v, r), n in by_target.items()
-            ],
+            [(self._run_id, *of_what, records) for of_what, records in by_target.items()],
             added="records",
         )
         minute = at // 60_000_000
         upsert(
             self._connection,
             timeline,
-            [
-                {"run_id": self._run_id, "minute": minute, "verdict": verdict, "records": n}
-                for verdict, n in by_verdict.items()
-            ],
+            [(self._run_id, minute, verdict, records) for verdict, records in by_verdict.items()],
             added="records",
         )
         if page.failures:
@@ -357,9 +351,19 @@ def _to_json(value: object) -> str:
 
 
 def _describe_scope(header: RunHeader) -> str:
-    given = {name: value for name, value in header.scope.items() if value}
-    window = {name: str(bound) for name, bound in (("start", header.start), ("end", header.end)) if bound}
-    return json.dumps({**given, **window})
+    """Say what a run read and how, as its options would."""
+    facts = dict(header.scope)
+    selection = facts.pop("selection", None)
+    window = {"start": header.start, "end": header.end}
+    facts = {**(selection if isinstance(selection, dict) else {}), **facts, **window}
+    return "; ".join(_describe_fact(name, value) for name, value in facts.items() if value) or "everything"
+
+
+def _describe_fact(name: str, value: object) -> str:
+    name = name.replace("_", " ")
+    if value is True:
+        return name
+    return f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
 
 
 def _describe_process() -> str:

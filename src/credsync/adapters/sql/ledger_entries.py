@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Delete, Select, Update, and_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import Connection, Delete, Dialect, Select, Update, and_, bindparam, delete, or_, select, tuple_, update
 
 from credsync.adapters.sql.ledger_tables import entries, to_datetime, to_micros, to_text
 from credsync.adapters.sql.upsert import upsert
@@ -67,7 +68,7 @@ def find_entries(connection: Connection, destination_id: int, keys: Collection[U
     """
     wanted: Mapping[tuple[Any, ...], UpdateKey] = {key: key for key in keys}
     rows = _iter_rows(connection, destination_id, keys)
-    return {key: _to_entry(key, row) for row in rows if (key := wanted.get(tuple(row[:3])))}
+    return {key: _to_entry(key, row) for row in rows if (key := wanted.get((row[0], row[1], row[2])))}
 
 
 def _iter_rows(connection: Connection, destination_id: int, keys: Collection[UpdateKey]) -> Iterator[Sequence[Any]]:
@@ -75,8 +76,29 @@ def _iter_rows(connection: Connection, destination_id: int, keys: Collection[Upd
     kinds = list({key.kind for key in keys})
     for start in range(0, len(user_ids), USERS_AT_ONCE):
         some = user_ids[start : start + USERS_AT_ONCE]
-        parameters = {"destination_id": destination_id, "kinds": kinds, "user_ids": some}
-        yield from connection.execute(_FIND, parameters).all()
+        some += some[-1:] * (_round_up(len(some)) - len(some))
+        statement, names = _compile_find(connection.dialect, len(kinds), len(some))
+        values = (destination_id, *kinds, *some)
+        parameters = values if connection.dialect.positional else dict(zip(names, values, strict=True))
+        yield from connection.exec_driver_sql(statement, parameters).all()
+
+
+@cache
+def _compile_find(dialect: Dialect, kinds: int, user_ids: int) -> tuple[str, Sequence[str]]:
+    """Compile the search for so many kinds and learners, and name its parameters in their order.
+
+    What SQLAlchemy does for each value of a list would cost more than the database.
+    """
+    example = {"destination_id": 0, "kinds": [""] * kinds, "user_ids": [0] * user_ids}
+    compiled = _FIND.params(example).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    lists = {"kinds": kinds, "user_ids": user_ids}
+    names = (f"{name}_{number}" for name, length in lists.items() for number in range(1, length + 1))
+    return str(compiled), ["destination_id", *names]
+
+
+def _round_up(count: int) -> int:
+    """Return the power of two from a number on: so many statements there are at most."""
+    return 1 << (count - 1).bit_length()
 
 
 def keep_entries(connection: Connection, destination_id: int, run_id: int, found: Sequence[Entry], at: int) -> None:
@@ -156,22 +178,19 @@ def _to_entry(key: UpdateKey, row: Sequence[Any]) -> Entry:
     )
 
 
-def _to_row(entry: Entry, destination_id: int, run_id: int, at: int) -> dict[str, object]:
-    kind, user_id, target = entry.key
-    return {
-        "destination_id": destination_id,
-        "kind": kind,
-        "user_id": user_id,
-        "target": target,
-        "state": entry.state.value,
-        "fingerprint": entry.fingerprint,
-        "source_time": to_micros(entry.source_time),
-        "in_doubt": entry.in_doubt,
-        "failed_fingerprint": entry.failed_fingerprint,
-        "reason": to_text(entry.reason),
-        "status": entry.status,
-        "since": to_micros(entry.since),
-        "tries": entry.tries,
-        "run_id": run_id,
-        "at": at,
-    }
+def _to_row(entry: Entry, destination_id: int, run_id: int, at: int) -> tuple[object, ...]:
+    return (
+        destination_id,
+        *entry.key,
+        entry.state.value,
+        entry.fingerprint,
+        to_micros(entry.source_time),
+        entry.in_doubt,
+        entry.failed_fingerprint,
+        to_text(entry.reason),
+        entry.status,
+        to_micros(entry.since),
+        entry.tries,
+        run_id,
+        at,
+    )

@@ -198,7 +198,8 @@ def to_micros(moment: datetime | None) -> int | None:
 
 def get_micros(moment: datetime) -> int:
     """Return a time, which is there, as whole microseconds since 1970."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def to_datetime(micros: int | None) -> datetime | None:
