@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -308,6 +309,17 @@ class TestBrokenRecords:
         assert failure.record == ("grade", 1, INTRO)
         assert failure.reason.endswith(reason)
         assert (plan.updates, plan.deferrals) == ([], [])
+
+    @pytest.mark.parametrize(("mode", "ends"), [("verified", []), (5, [("failed", "invalid mode")])])
+    def test_do_not_fail_a_grade_that_needs_nothing_of_what_is_broken(
+        self, mode: object, ends: list[tuple[str, str]]
+    ) -> None:
+        """A grade asks a certificate for its mode and status; a date that is none is its own affair."""
+        platform = platform_of(cert())
+        broken = SimpleNamespace(user=learner(), course_id=INTRO, mode=mode, status="downloadable", modified_date="?")
+        platform.rows["certificate", RecordKey(1, INTRO)] = broken
+        plan = plan_grade(platform, grade())
+        assert (ends_of(plan.tally), len(plan.updates)) == (ends, 1 - len(ends))
 
 
 class TestCertificates:

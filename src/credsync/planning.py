@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
 from attrs import define, field, frozen
@@ -22,6 +23,7 @@ from credsync.updates import CertificateUpdate, GradeUpdate, Update, UpdateKey
 
 __all__ = ["DeferReason", "Plan", "Planner"]
 
+T = TypeVar("T")
 V = TypeVar("V", Certificate, Grade)
 
 
@@ -177,11 +179,11 @@ class Planner:
         if not candidates:
             return plan
         # a grade that comes with its learner's standing needs neither look-up
-        certificates = self.find_certificates(key for key, grade in candidates if grade.standing is None)
+        standings = self.find_standings(key for key, grade in candidates if grade.standing is None)
         interesting = [
             (key, grade)
             for key, grade in candidates
-            if self._is_interesting(plan, key, grade, grade.standing or certificates.get(key))
+            if self._is_interesting(plan, key, grade, grade.standing or standings.get(key))
         ]
         if not interesting:
             return plan
@@ -288,15 +290,21 @@ class Planner:
 
     def find_certificates(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Certificate | InvalidRecordError]:
         """Look up certificates in one call, none without keys; one that is not what it says comes as its error."""
-        wanted = frozenset(keys)
-        found = self.certificates.find_certificates(wanted) if wanted else {}
-        return _by_key(found, Certificate)
+        return _by_key(self._find_certificates(keys), partial(_read, Certificate))
+
+    def find_standings(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Certificate | Standing | InvalidRecordError]:
+        """Look up the certificates beside grades, likewise; of a broken one, a sound mode and status are enough."""
+        return _by_key(self._find_certificates(keys), _read_standing)
 
     def find_grades(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Grade | InvalidRecordError]:
         """Look up grades in one call, none where no key is wanted; one that is not what it says comes as its error."""
         wanted = frozenset(keys)
         found = self.grades.find_grades(wanted) if wanted else {}
-        return _by_key(found, Grade)
+        return _by_key(found, partial(_read, Grade))
+
+    def _find_certificates(self, keys: Iterable[RecordKey]) -> Mapping[RecordKey, CertificateRecord]:
+        wanted = frozenset(keys)
+        return self.certificates.find_certificates(wanted) if wanted else {}
 
     def _facts_of(self, run: str, key: CourseKey) -> _CourseRunFacts:
         facts = self._facts.get(run)
@@ -333,19 +341,17 @@ def _is_incomplete(grade: Grade) -> bool:
     return grade.standing is None and None in (grade.letter_grade, grade.percent_grade, grade.modified)
 
 
-def _by_key(found: Mapping[RecordKey, object], of: type[V]) -> dict[RecordKey, V | InvalidRecordError]:
+def _by_key(found: Mapping[RecordKey, Any], read: Callable[[Any], T]) -> dict[RecordKey, T]:
     """Return what a host has found, read; a host may key it by course keys where strings are wanted."""
     return {
-        key if isinstance(key[1], str) else RecordKey(key[0], str(key[1])): (
-            record if isinstance(record, of) else _read(of, record)
-        )
+        key if isinstance(key[1], str) else RecordKey(key[0], str(key[1])): read(record)
         for key, record in found.items()
     }
 
 
 def _read(of: type[V], record: Any) -> V | InvalidRecordError:
     """Read a host's own record; one that is not what it says it is comes as its error."""
-    if isinstance(record, InvalidRecordError):
+    if isinstance(record, of | InvalidRecordError):
         return record
     read: Any = of.from_record
     valid = isolated(read, record)  # a Django row, say, asks the database for its user, who may be gone
@@ -353,3 +359,13 @@ def _read(of: type[V], record: Any) -> V | InvalidRecordError:
         return valid
     name = RecordName(of.__name__.lower(), None, "")
     return InvalidRecordError(name, "record", f"reading it raised {type(valid).__name__}")
+
+
+def _read_standing(record: Any) -> Certificate | Standing | InvalidRecordError:
+    certificate = _read(Certificate, record)
+    if not isinstance(certificate, InvalidRecordError):
+        return certificate
+    mode, status = (isolated(getattr, record, name, None) for name in ("mode", "status"))
+    if isinstance(mode, str) and isinstance(status, str):
+        return Standing(username=None, mode=mode, status=status)
+    return certificate
