@@ -29,20 +29,20 @@ def describe_estimate(selected: Mapping[str, int], rates: Mapping[str, float]) -
         rates: Requests a minute by endpoint, where they are limited.
 
     Example:
-        >>> describe_estimate({"certificate": 300, "grade": 900}, {"credentials": 15, "grades": 90})
-        '300 certificates and 900 grades are selected: at most 1,200 requests, 30 min at 15 and 90 a minute'
+        >>> print(describe_estimate({"certificate": 300, "grade": 900}, {"credentials": 15, "grades": 90}))
+        selected: 300 certificates and 900 grades; to send them all takes about 30 min, at 15 and 90 a minute
     """
+    if not any(selected.values()):
+        return "selected: nothing"
     certificates, grades = selected["certificate"], selected["grade"]
     pace = {endpoint: rates.get(endpoint, TYPICAL_RATES[endpoint]) for endpoint in TYPICAL_RATES}
     minutes = sum(count / pace[ENDPOINTS[kind]] for kind, count in selected.items())
     more = "more than " if COUNTED_AT_MOST in selected.values() else ""
-    how = f"at {pace['credentials']:,.0f} and {pace['grades']:,.0f} a minute"
-    if len(rates) < len(TYPICAL_RATES):
-        how += ", where nothing limits it as fast as a small service was measured to be"
-    return (
-        f"{more}{counted(certificates, 'certificate')} and {counted(grades, 'grade')} are selected: "
-        f"at most {more}{counted(certificates + grades, 'request')}, {show_duration(minutes * 60)} {how}"
-    )
+    records = f"{more}{counted(certificates, 'certificate')} and {counted(grades, 'grade')}"
+    time = f"{more or 'about '}{show_duration(minutes * 60)}"
+    origin = "" if len(rates) == len(TYPICAL_RATES) else " (a small service's pace, where no limit is given)"
+    at_pace = f"at {pace['credentials']:,.0f} and {pace['grades']:,.0f} a minute{origin}"
+    return f"selected: {records}; to send them all takes {time}, {at_pace}"
 
 
 def find_total(selected: Mapping[str, int]) -> int | None:

@@ -7,17 +7,21 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from attrs import asdict, frozen
 
 from credsync.adapters.memory import MemorySink
+from credsync.cli.access import Access
 from credsync.cli.exits import ExitStatus
 from credsync.cli.inputs import read_course_run, read_user_id
-from credsync.cli.opening import Platform, opened_platform
+from credsync.cli.interruption import Interruption
+from credsync.cli.opening import Platform
 from credsync.cli.options import OperatorCommand, option, platform_options
 from credsync.cli.output import note
 from credsync.cli.screen import Column, Screen, Styled, Table
+from credsync.cli.service import Service, catalog_options, token_options
 from credsync.cli.tracing import Answer, Step, Tracer
 from credsync.cli.wording import explain_reason
 from credsync.errors import SourceError
@@ -42,6 +46,8 @@ STYLES = {Answer.PASSED: "green", Answer.OBJECTED: "red", Answer.NOT_YET: "yello
 
 @click.command(cls=OperatorCommand)
 @platform_options
+@catalog_options
+@token_options
 @option("--user-id", section=WHICH, type=read_user_id, required=True, metavar="ID", help="Those of this learner.")
 @option(
     "--course-run", section=WHICH, type=read_course_run, required=True, metavar="KEY", help="Those of this course run."
@@ -55,6 +61,7 @@ def explain(
     user_id: int,
     course_run: str,
     as_json: bool,
+    **given: Any,
 ) -> ExitStatus:
     """Explain why a learner's certificate and grade in a course run are sent or skipped.
 
@@ -62,8 +69,10 @@ def explain(
 
     SOURCE is a database as `credsync notify` takes it. The exit status is 1 where there is no such record.
     """
+    service = Service.taken_from(given)
+    service.check(catalog)
     selection = Selection(course_runs=[course_run], user_ids=[user_id])
-    with opened_platform(source, catalog, site, allow_empty_catalog=allow_empty_catalog) as platform:
+    with Access(service, Interruption()).opened_platform(source, catalog, site, allow_empty_catalog) as platform:
         if platform.found_catalog:
             note(f"programs from {platform.found_catalog}")
         explanations = list(_iter_explanations(platform, selection, allow_empty_catalog))

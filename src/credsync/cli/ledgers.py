@@ -46,11 +46,12 @@ def ledger_option(command: C) -> C:
     return option(
         "--ledger",
         section="The ledger",
-        required=True,
+        default=SERVICE_LEDGER,
+        show_default=True,
         envvar=LEDGER_VARIABLE,
         show_envvar=True,
         metavar="LEDGER",
-        help="A SQLite file or a database URL: that of credsync notify.",
+        help="A SQLite file or a database URL: that of credsync notify, the outbox itself where it went to one.",
     )(command)
 
 

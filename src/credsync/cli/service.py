@@ -25,6 +25,7 @@ __all__ = [
     "org_url_option",
     "pace_options",
     "service_options",
+    "token_options",
 ]
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -62,6 +63,14 @@ def service_options(command: C) -> C:
             metavar="URL",
             help="The Open edX Credentials service, such as https://credentials.example.com.",
         ),
+        token_options,
+    )
+
+
+def token_options(command: C) -> C:
+    """Declare the options that say what lets one in."""
+    return _declared(
+        command,
         option(
             "--lms",
             section=SERVICE,
