@@ -250,16 +250,23 @@ class TestTally:
         assert (one.read, one.counts.total(), len(one.failures)) == (Counter(grade=4), 4, 2)
 
     @pytest.mark.parametrize(
-        ("verbose", "lines"),
+        ("tally", "endings"),
         [
-            (False, []),
-            (True, [f"grade in {INTRO} for user 1: sent", f"program in {PROGRAM} for user None: skipped (gone)"]),
+            (Tally(), []),
+            (Tally(verbose=True), ["sent", "skipped (gone)", "failed (x)"]),
+            (Tally(verbose=True, is_rehearsal=True), ["would be sent", "would be skipped (gone)", "would fail (x)"]),
         ],
+        ids=["quiet", "verbose", "rehearsal"],
     )
-    def test_logs_each_end_if_wanted(self, verbose: bool, lines: list[str], caplog: pytest.LogCaptureFixture) -> None:
-        """Verbose is a line for each record, and quiet is none."""
-        tally = Tally(verbose)
+    def test_logs_each_end_if_wanted(self, tally: Tally, endings: list[str], caplog: pytest.LogCaptureFixture) -> None:
+        """Verbose is a line for each record, and quiet is none; what was not sent is not told as sent."""
         with caplog.at_level(logging.DEBUG, "credsync"):
             tally.count("grade", 1, INTRO, Verdict.SENT)
             tally.count("program", None, PROGRAM, Verdict.SKIPPED, "gone")
-        assert caplog.messages == lines
+            tally.count("grade", 2, INTRO, Verdict.FAILED, "x")
+        records = (
+            f"grade in {INTRO} for user 1",
+            f"program in {PROGRAM} for user None",
+            f"grade in {INTRO} for user 2",
+        )
+        assert caplog.messages == [f"{record}: {ending}" for record, ending in zip(records, endings, strict=False)]

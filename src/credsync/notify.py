@@ -274,6 +274,7 @@ def _open(
         revoke_program_certs=revoke_program_certs,
         excluded_programs=options.excluded_programs,
         verbose=verbose,
+        is_rehearsal=options.dry_run,
     )
     courier = Courier(
         sink=per_update(_drop) if options.dry_run else _need("sink", host.sink),

@@ -120,6 +120,7 @@ class Planner:
         revoke_program_certs: Say who no longer has.
         excluded_programs: Programs, by UUID, of which nothing is said.
         verbose: Log each verdict.
+        is_rehearsal: Nothing is really sent.
     """
 
     index: ProgramIndex
@@ -133,6 +134,7 @@ class Planner:
     revoke_program_certs: bool = False
     excluded_programs: Collection[str] = ()
     verbose: bool = False
+    is_rehearsal: bool = False
     _facts: dict[str, _CourseRunFacts] = field(factory=dict, init=False)
     _eligible: dict[str, bool] = field(factory=dict, init=False)
 
@@ -142,7 +144,7 @@ class Planner:
         Raises:
             SourceError: If the certificates that decide about programs cannot be looked up.
         """
-        plan = Plan(Tally(self.verbose))
+        plan = Plan(Tally(self.verbose, self.is_rehearsal))
         planned: list[Certificate] = []
         for cert in plan.iter_valid("certificate", records, Certificate):
             run = str(cert.course_id)
@@ -174,7 +176,7 @@ class Planner:
         Raises:
             SourceError: If something cannot be looked up.
         """
-        plan = Plan(Tally(self.verbose))
+        plan = Plan(Tally(self.verbose, self.is_rehearsal))
         candidates = list(self._iter_open(plan, records))
         if not candidates:
             return plan

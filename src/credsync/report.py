@@ -53,6 +53,11 @@ class Verdict(StrEnum):
     FAILED = "failed"
     """It could not be made into an update, or was given up."""
 
+    @property
+    def foretold(self) -> str:
+        """The verdict of a rehearsal, in which nothing is really sent."""
+        return "would fail" if self is Verdict.FAILED else f"would be {self}"
+
 
 @frozen(kw_only=True)
 class Failure:
@@ -138,9 +143,11 @@ class Tally:
         counts: Records by kind, course run or program, verdict and reason.
         failures: What was rejected or failed.
         verbose: Log each verdict, by course run and user id.
+        is_rehearsal: Whether nothing is really sent, so that no line of the log says so.
     """
 
     verbose: bool = False
+    is_rehearsal: bool = False
     read: Counter[str] = field(factory=Counter)
     counts: Counter[tuple[str, str, str, str]] = field(factory=Counter)
     failures: list[Failure] = field(factory=list)
@@ -149,7 +156,8 @@ class Tally:
         """Count one record's end."""
         self.counts[kind, target, verdict, reason] += 1
         if self.verbose:
-            logger.info("%s in %s for user %s: %s%s", kind, target, user_id, verdict, reason and f" ({reason})")
+            ending = verdict.foretold if self.is_rehearsal else verdict
+            logger.info("%s in %s for user %s: %s%s", kind, target, user_id, ending, reason and f" ({reason})")
 
     def fail(
         self,

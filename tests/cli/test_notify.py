@@ -112,7 +112,7 @@ def test_a_verbose_run_says_what_becomes_of_each(campus: Path) -> None:
     read_in_all = sum(counted(campus, Selection()).values())
     lines = [line for line in result.stderr.splitlines() if " for user " in line]
     assert len(lines) == read_in_all
-    assert any(line.endswith(": skipped (not_in_a_program)") for line in lines)
+    assert any(line.endswith(": would be skipped (not_in_a_program)") for line in lines)
     assert not re.search(r"learner_\d", result.output)
 
 

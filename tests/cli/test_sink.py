@@ -84,8 +84,12 @@ def test_only_what_changed_goes_out(bench: ServiceBench) -> None:
 
 def test_the_ledger_of_a_service_lies_in_the_directory_of_the_call(bench: ServiceBench) -> None:
     """Where no option names a ledger, a file beside the caller remembers."""
+    missing = bench.call("report", status=2, CREDSYNC_LEDGER="")
+    assert "there is no credsync-ledger.db here: --ledger names" in missing.stderr
     bench.call("notify", bench.campus, "--all", "--quiet", CREDSYNC_LEDGER="")
     assert (bench.directory / "credsync-ledger.db").is_file()
+    assert bench.call("report", CREDSYNC_LEDGER="").stdout.startswith("Run 1 (notify), begun ")
+    bench.call("letters", CREDSYNC_LEDGER="")
 
 
 def test_explain_takes_the_programs_of_the_catalog_service(bench: ServiceBench) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from credsync.cli.tracing import Answer, Step
+from credsync.report import Verdict
 
 Decision = tuple[str, str]
 """A verdict and its reason."""
@@ -20,9 +21,10 @@ def verdicts(caplog: pytest.LogCaptureFixture) -> dict[tuple[str, str, int], Dec
     found = {}
     for record in caplog.records:
         if record.name == "credsync" and isinstance(record.args, tuple) and len(record.args) == 5:
-            kind, run, user_id, verdict, _ = map(str, record.args)
-            reason = record.getMessage().partition(f": {verdict}")[2].strip(" ()")
-            found[kind, run, int(user_id)] = (verdict, reason)
+            kind, run, user_id, ending, _ = map(str, record.args)
+            reason = record.getMessage().partition(f": {ending}")[2].strip(" ()")
+            verdict = next(verdict for verdict in Verdict if ending in (verdict, verdict.foretold))
+            found[kind, run, int(user_id)] = (str(verdict), reason)
     return found
 
 

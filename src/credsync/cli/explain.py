@@ -152,9 +152,8 @@ def _show(screen: Screen, which: str, explanations: Sequence[Explanation]) -> No
 
 
 def _ending(explanation: Explanation) -> str:
-    ending = "would fail" if explanation.verdict == Verdict.FAILED else f"would be {explanation.verdict}"
     because = ": ".join(filter(None, (explanation.reason, explain_reason(explanation.reason))))
-    return ", ".join(filter(None, (ending, because)))
+    return ", ".join(filter(None, (Verdict(explanation.verdict).foretold, because)))
 
 
 def _table(steps: Sequence[Step]) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -108,6 +109,10 @@ def opened_history(ledger: str) -> Iterator[SqlHistory]:
         ConfigurationError: If there is no such ledger.
         AdapterError: If it cannot be read.
     """
+    if ledger == SERVICE_LEDGER and not Path(ledger).exists():
+        raise ConfigurationError(
+            f"there is no {ledger} here: --ledger names the ledger, which is the outbox itself where updates go to one"
+        )
     with needing_the_extra():
         from credsync.adapters.sql import SqlHistory
 
