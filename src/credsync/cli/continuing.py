@@ -33,6 +33,9 @@ C = TypeVar("C", bound=Callable[..., object])
 
 REMEMBERED = "What is remembered"
 
+NO_HISTORY = "--auto has no complete run with these filters to go on from: --since TIME says where the first begins"
+"""Why an automatic run does not begin."""
+
 
 def continuing_options(command: C) -> C:
     """Declare the options that `Continuing` is made from."""
@@ -106,11 +109,13 @@ class Continuing:
         """Take what is about earlier runs out of what a command was given."""
         return cls(**{name: given.pop(name) for name in fields_dict(cls)})
 
-    def check(self, *, dry_run: bool, has_window: bool, everything: bool) -> None:
-        """Refuse what contradicts itself.
+    def check(self, out: str | None, *, dry_run: bool, has_window: bool, everything: bool) -> None:
+        """Refuse what contradicts itself, or wants to go on from earlier runs where no ledger knows of any.
 
         Raises:
             UsageError: If two options exclude each other.
+            ConfigurationError: If there is no ledger, and the run needs one.
+            AdapterError: If it cannot be reached.
         """
         if self.auto and has_window:
             raise click.UsageError("--auto finds its window itself: leave out --start-date and --end-date")
@@ -122,6 +127,12 @@ class Continuing:
             raise click.UsageError("--auto and --resume need the ledger: leave out --no-ledger")
         if self.resume and dry_run:
             raise click.UsageError("--resume goes on with a run, and a dry run is none")
+        place, needs_history = self._place(out), self.resume or (self.auto and not self.since)
+        if place and needs_history and not is_ledger(place):
+            raise ConfigurationError("there is no run to resume" if self.resume else NO_HISTORY)
+
+    def _place(self, out: str | None) -> str | None:
+        return self.ledger or (out and default_ledger(out))
 
     @contextmanager
     def opened(self, out: str | None, source: str, *, dry_run: bool) -> Iterator[SqlLedger | None]:
@@ -131,7 +142,7 @@ class Continuing:
             ConfigurationError: If it is the platform's database, or cannot be a ledger.
             AdapterError: If it cannot be reached.
         """
-        place = self.ledger or (out and default_ledger(out))
+        place = self._place(out)
         if self.no_ledger or place is None or (dry_run and not is_ledger(place)):
             yield None
             return
@@ -164,7 +175,5 @@ class Continuing:
             return evolve(selection, start=stopped.start), stopped.watermark
         start = (ledger.find_watermark(scope) if ledger else None) or self.since
         if start is None:
-            raise ConfigurationError(
-                "--auto has no complete run with these filters to go on from: --since TIME says where the first begins"
-            )
+            raise ConfigurationError(NO_HISTORY)
         return evolve(selection, start=start), watermark

@@ -85,6 +85,11 @@ class Filters:
         """Whether there is any."""
         return any(given is not None for given in astuple(self))
 
+    @property
+    def have_window(self) -> bool:
+        """Whether one of them says when a record changed."""
+        return self.start_date is not None or self.end_date is not None
+
     def selection(self, index: ProgramIndex, site: SiteOrgs | None) -> Selection:
         """Return what to read.
 

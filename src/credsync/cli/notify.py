@@ -137,7 +137,7 @@ def notify(
         exclude_program=exclude_programs,
     )
     service.check(catalog)
-    continuing.check(dry_run=dry_run, has_window=bool(filters.start_date or filters.end_date), everything=everything)
+    continuing.check(destination, dry_run=dry_run, has_window=filters.have_window, everything=everything)
     check_paging(delay, page_size)
     output = Output(as_json=as_json, verbose=verbose, quiet=quiet)
     access = Access(service, Interruption())
