@@ -33,8 +33,8 @@ from credsync.model import (
     CertificateStatus,
     CourseMode,
     Grade,
+    GradeContext,
     Learner,
-    Standing,
     parse_course_key,
 )
 
@@ -400,33 +400,35 @@ class TestTexts:
         assert str(error) == f"certificate in {INTRO} for user 7: {name}: {value!r} is not text"
 
 
-class TestStandings:
+class TestContexts:
     def test_hide_the_name(self) -> None:
         """It is personal data, like a learner's."""
-        standing = Standing(username="grace", mode="verified", status="downloadable")
-        assert "grace" not in f"{standing!r}{evolve(GRADE, standing=standing)!r}"
+        context = GradeContext(username="grace", mode="verified", status="downloadable")
+        assert "grace" not in f"{context!r}{evolve(GRADE, context=context)!r}"
 
     @pytest.mark.parametrize(
-        ("standing", "field", "reason"),
+        ("context", "field", "reason"),
         [
-            (("ada", "verified", "downloadable"), "standing", "a tuple is not a standing"),
-            (Standing(username=None, mode="verified", status=None), "status", "None is not text"),
-            (Standing(username=None, mode=None, status="downloadable"), "mode", "None is not text"),
+            (("ada", "verified", "downloadable"), "context", "a tuple is not a grade's context"),
+            (GradeContext(username=None, mode="verified", status=None), "status", "None is not text"),
+            (GradeContext(username=None, mode=None, status="downloadable"), "mode", "None is not text"),
         ],
-        ids=["no standing", "a mode alone", "a status alone"],
+        ids=["no context", "a mode alone", "a status alone"],
     )
-    def test_that_cannot_be_are_refused(self, standing: Any, field: str, reason: str) -> None:
+    def test_that_cannot_be_are_refused(self, context: Any, field: str, reason: str) -> None:
         """Half a certificate is not taken for none."""
-        error = refused(evolve, GRADE, standing=standing)
+        error = refused(evolve, GRADE, context=context)
         assert str(error) == f"grade in {INTRO} for user 7: {field}: {reason}"
 
     def test_of_a_hosts_own_row_are_taken(self) -> None:
         """A host that has read them along need not look them up."""
-        standing = Standing(username="ada", mode=None, status=None)
+        context = GradeContext(username="ada", mode=None, status=None)
         row = SimpleNamespace(
-            user_id=7, course_id=INTRO, letter_grade="B", percent_grade=0.5, modified=None, standing=standing
+            user_id=7, course_id=INTRO, letter_grade="B", percent_grade=0.5, modified=None, context=context
         )
-        assert Grade.from_record(row).standing is standing
+        assert Grade.from_record(row).context is context
+        row.context = "what a host may mean by that"
+        assert Grade.from_record(row).context is None
 
 
 TIMES: list[tuple[Certificate | Grade, str]] = [

@@ -10,9 +10,10 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credsync.model import CertificateStatus, Grade, Standing
+from credsync.model import CertificateStatus, Grade, GradeContext
 from credsync.planning import Plan
 from credsync.ports import RecordKey, SiteOrgs
+from credsync.updates import GradeUpdate
 from tests.campus_builders import (
     ADVANCED,
     ELSEWHERE,
@@ -36,11 +37,11 @@ def plan_grade(platform: Platform, one: Grade, **changes: Any) -> Plan:
     return planner_of(platform, **changes).plan_grades([one])
 
 
-def standing_of(one: Grade, platform: Platform) -> Standing:
+def context_of(one: Grade, platform: Platform) -> GradeContext:
     """Say what a source may read beside a grade."""
     name = platform.learners.get(one.user_id)
     beside = platform.certificates_by_key.get(RecordKey(one.user_id, str(one.course_id)))
-    return Standing(
+    return GradeContext(
         username=name.username if name else None,
         mode=beside.mode if beside else None,
         status=beside.status if beside else None,
@@ -121,7 +122,7 @@ class TestLookups:
         assert plan.tally.counts.total() + len(plan.updates) + len(plan.deferrals) == len(page)
 
     @given(page=records, status=st.sampled_from(["downloadable", "error"]))
-    def test_are_not_made_for_grades_that_come_with_their_standing(self, page: Sequence[Grade], status: str) -> None:
+    def test_are_not_made_for_grades_that_come_with_their_context(self, page: Sequence[Grade], status: str) -> None:
         """What a source has read along leads to the same ends as what is looked up."""
         grades = list({(one.user_id, one.course_id): one for one in page}.values())
         platform = Platform()
@@ -129,9 +130,16 @@ class TestLookups:
         platform.add(*(cert(user_id, run, status=status) for user_id in range(10, 30) for run in (INTRO, STRAY)))
         plan = planner_of(platform).plan_grades(grades)
         platform.asked.clear()
-        known = planner_of(platform).plan_grades([evolve(one, standing=standing_of(one, platform)) for one in grades])
+        known = planner_of(platform).plan_grades([evolve(one, context=context_of(one, platform)) for one in grades])
         assert (known.tally, known.updates, known.deferrals) == (plan.tally, plan.updates, plan.deferrals)
-        assert platform.asked == []
+        assert set(platform.kinds_asked) <= {"grades"}
+
+    def test_complete_a_grade_that_comes_with_its_context(self) -> None:
+        """What stands beside a grade says nothing of what the grade itself lacks."""
+        platform = platform_of(cert(), grade(percent_grade=0.9, letter_grade="A"))
+        part = grade(percent_grade=0.5, letter_grade=None)
+        plan = plan_grade(platform, evolve(part, context=context_of(part, platform)))
+        assert [update.percent_grade for update in plan.updates if isinstance(update, GradeUpdate)] == [0.9]
 
     @given(statuses=st.lists(st.sampled_from(CertificateStatus), max_size=40))
     def test_are_one_for_all_programs_of_a_page(self, statuses: Sequence[str]) -> None:

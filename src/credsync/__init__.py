@@ -22,7 +22,7 @@ from credsync.errors import (
 )
 from credsync.formatting import certstr, gradestr
 from credsync.ledger import Ledger
-from credsync.model import Certificate, CertificateRecord, Grade, GradeRecord, Learner, LearnerRecord, Standing
+from credsync.model import Certificate, CertificateRecord, Grade, GradeContext, GradeRecord, Learner, LearnerRecord
 from credsync.notify import log_dry_run, notify, retry_letters, send_grade_if_interesting, send_notifications
 from credsync.options import RunOptions
 from credsync.paging import Page, PageSource, paged_query
@@ -72,6 +72,7 @@ __all__ = [
     "Delivered",
     "Failure",
     "Grade",
+    "GradeContext",
     "GradeRecord",
     "GradeStore",
     "GradeUpdate",
@@ -104,7 +105,6 @@ __all__ = [
     "SiteOrgs",
     "SkipReason",
     "SourceError",
-    "Standing",
     "Update",
     "UpdateKey",
     "Verdict",

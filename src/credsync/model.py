@@ -44,10 +44,10 @@ __all__ = [
     "CertificateStatus",
     "CourseMode",
     "Grade",
+    "GradeContext",
     "GradeRecord",
     "Learner",
     "LearnerRecord",
-    "Standing",
     "parse_course_key",
 ]
 
@@ -121,7 +121,7 @@ class CertificateRecord(Protocol):
 class GradeRecord(Protocol):
     """What a host's grade object must offer; a Django `PersistentCourseGrade` does.
 
-    Read where present: `standing`, a `Standing`.
+    Read where present: `context`, a `GradeContext`.
     """
 
     @property
@@ -282,8 +282,8 @@ class Certificate:
 
 
 @frozen(kw_only=True)
-class Standing:
-    """How a learner stands in a course run, as a source may read it along with a grade: what else decides about it.
+class GradeContext:
+    """What decides about a grade besides itself, as a source may read it along.
 
     Attributes:
         username: The learner's username; None while the learner's row is not visible.
@@ -291,8 +291,8 @@ class Standing:
         status: The status of that certificate.
 
     Example:
-        >>> Standing(username="ada", mode="verified", status="downloadable")
-        Standing(mode='verified', status='downloadable')
+        >>> GradeContext(username="ada", mode="verified", status="downloadable")
+        GradeContext(mode='verified', status='downloadable')
     """
 
     username: str | None = field(repr=False)
@@ -300,9 +300,9 @@ class Standing:
     status: str | None
 
 
-def _check_standing(value: object) -> Objection:
-    if not isinstance(value, Standing):
-        return "standing", f"a {type(value).__name__} is not a standing"
+def _check_context(value: object) -> Objection:
+    if not isinstance(value, GradeContext):
+        return "context", f"a {type(value).__name__} is not a grade's context"
     if value.mode is None and value.status is None:
         return None
     return check_text("mode", value.mode) or check_text("status", value.status)
@@ -318,7 +318,7 @@ class Grade:
         percent_grade: The grade as a fraction, 0 to 1; None where unknown.
         letter_grade: The letter, empty or None while not passing.
         modified: When it last changed, aware; None where unknown.
-        standing: What the source has read beside it; None where it is to be looked up.
+        context: What the source has read beside it; None where that is to be looked up.
 
     Raises:
         InvalidRecordError: If a field cannot be what it says: an unparsable course key, a percent that is not a number
@@ -335,7 +335,7 @@ class Grade:
     percent_grade: float | None = field(default=None, converter=to_fraction)
     letter_grade: str | None = None
     modified: datetime | None = field(default=None, converter=to_utc)
-    standing: Standing | None = field(default=None, repr=False, eq=False)
+    context: GradeContext | None = field(default=None, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be, naming the record."""
@@ -345,7 +345,7 @@ class Grade:
             or check_fraction(self.percent_grade)
             or (self.letter_grade is not None and check_text("letter_grade", self.letter_grade))
             or check_utc("modified", self.modified)
-            or (self.standing is not None and _check_standing(self.standing))
+            or (self.context is not None and _check_context(self.context))
         )
         if objection:
             raise InvalidRecordError(_name_record("grade", self), *objection)
@@ -359,6 +359,7 @@ class Grade:
         """
         if isinstance(record, Grade):
             return record
+        context = getattr(record, "context", None)
         try:
             return cls(
                 user_id=record.user_id,
@@ -366,7 +367,7 @@ class Grade:
                 percent_grade=record.percent_grade,
                 letter_grade=record.letter_grade,
                 modified=record.modified,
-                standing=getattr(record, "standing", None),
+                context=context if isinstance(context, GradeContext) else None,  # the host's own may be anything
             )
         except AttributeError as exc:
             raise _lacking_attribute("grade", record, exc) from exc

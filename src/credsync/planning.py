@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 from opaque_keys.edx.keys import CourseKey
@@ -15,16 +15,19 @@ from credsync import rules
 from credsync.awards import ProgramQuestion, iter_questions
 from credsync.catalog import ProgramIndex, is_course_run_in_a_program
 from credsync.errors import InvalidRecordError, RecordName, isolated
-from credsync.model import Certificate, CertificateRecord, Grade, GradeRecord, Standing
+from credsync.model import Certificate, CertificateRecord, Grade, GradeContext, GradeRecord
 from credsync.ports import CertificateStore, GradeStore, LearnerDirectory, Policy, RecordKey, SiteConfiguration
 from credsync.report import Tally, Verdict
 from credsync.rules import SkipReason
 from credsync.updates import CertificateUpdate, GradeUpdate, Update, UpdateKey
 
-__all__ = ["DeferReason", "Plan", "Planner"]
+__all__ = ["Beside", "DeferReason", "Plan", "Planner"]
 
 T = TypeVar("T")
 V = TypeVar("V", Certificate, Grade)
+
+Beside: TypeAlias = Certificate | GradeContext | InvalidRecordError
+"""What is known of the certificate beside a grade."""
 
 
 class DeferReason(StrEnum):
@@ -180,22 +183,22 @@ class Planner:
         candidates = list(self._iter_open(plan, records))
         if not candidates:
             return plan
-        # a grade that comes with its learner's standing needs neither look-up
-        standings = self.find_standings(key for key, grade in candidates if grade.standing is None)
+        # a grade that comes with its context needs neither its certificate nor its learner looked up
+        contexts = self.find_contexts(key for key, grade in candidates if grade.context is None)
         interesting = [
             (key, grade)
             for key, grade in candidates
-            if self._is_interesting(plan, key, grade, grade.standing or standings.get(key))
+            if self._is_interesting(plan, key, grade, grade.context or contexts.get(key))
         ]
         if not interesting:
             return plan
-        unknown = {key.user_id for key, grade in interesting if grade.standing is None}
+        unknown = {key.user_id for key, grade in interesting if grade.context is None}
         learners = self.learners.find_learners(unknown) if unknown else {}
         # a grade that lacks its letter, percentage or time takes all three from where grades are looked up
         completed = self.find_grades(key for key, grade in interesting if _is_incomplete(grade))
         for key, grade in interesting:
             found = completed.get(key) if _is_incomplete(grade) else grade
-            learner = grade.standing or learners.get(key.user_id)
+            learner = grade.context or learners.get(key.user_id)
             self._plan_grade(plan, key, grade, found, learner.username if learner else None)
         return plan
 
@@ -210,9 +213,7 @@ class Planner:
             else:
                 yield key, grade
 
-    def _is_interesting(
-        self, plan: Plan, key: RecordKey, grade: Grade, beside: Standing | Certificate | InvalidRecordError | None
-    ) -> bool:
+    def _is_interesting(self, plan: Plan, key: RecordKey, grade: Grade, beside: Beside | None) -> bool:
         """Whether the certificate beside a grade says that it is to be sent; if not, the grade finds its end here."""
         if isinstance(beside, InvalidRecordError):
             plan.fail("grade", beside, key)
@@ -294,9 +295,9 @@ class Planner:
         """Look up certificates in one call, none without keys; one that is not what it says comes as its error."""
         return _by_key(self._find_certificates(keys), partial(_read, Certificate))
 
-    def find_standings(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Certificate | Standing | InvalidRecordError]:
+    def find_contexts(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Beside]:
         """Look up the certificates beside grades, likewise; of a broken one, a sound mode and status are enough."""
-        return _by_key(self._find_certificates(keys), _read_standing)
+        return _by_key(self._find_certificates(keys), _read_context)
 
     def find_grades(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Grade | InvalidRecordError]:
         """Look up grades in one call, none where no key is wanted; one that is not what it says comes as its error."""
@@ -340,7 +341,7 @@ def _is_older(cert: Certificate, other: Certificate | InvalidRecordError | None)
 
 
 def _is_incomplete(grade: Grade) -> bool:
-    return grade.standing is None and None in (grade.letter_grade, grade.percent_grade, grade.modified)
+    return grade.letter_grade is None or grade.percent_grade is None or grade.modified is None
 
 
 def _by_key(found: Mapping[RecordKey, Any], read: Callable[[Any], T]) -> dict[RecordKey, T]:
@@ -363,11 +364,11 @@ def _read(of: type[V], record: Any) -> V | InvalidRecordError:
     return InvalidRecordError(name, "record", f"reading it raised {type(valid).__name__}")
 
 
-def _read_standing(record: Any) -> Certificate | Standing | InvalidRecordError:
+def _read_context(record: Any) -> Beside:
     certificate = _read(Certificate, record)
     if not isinstance(certificate, InvalidRecordError):
         return certificate
     mode, status = (isolated(getattr, record, name, None) for name in ("mode", "status"))
     if isinstance(mode, str) and isinstance(status, str):
-        return Standing(username=None, mode=mode, status=status)
+        return GradeContext(username=None, mode=mode, status=status)
     return certificate

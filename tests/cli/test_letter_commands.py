@@ -145,7 +145,7 @@ def test_forget_several_only_with_yes(bench: Bench) -> None:
     """Several letters are dropped at once only if that is meant."""
     number = bench.letters("--kind", "grade")["total"]
     asked = credsync("forget", "--ledger", bench.outbox, "--kind", "grade", "--all-matching", status=2)
-    assert asked.stderr == f"credsync: this drops {number} letters: say --yes, too\n"
+    assert asked.stderr == f"credsync: this drops {number} letters of {bench.outbox}: say --yes, too\n"
     result = credsync("forget", "--ledger", bench.outbox, "--kind", "grade", "--all-matching", "--yes")
     assert len(result.stdout.splitlines()) == number > 1
     assert {letter["kind"] for letter in bench.letters()["letters"]} == {"certificate"}

@@ -20,6 +20,7 @@ from credsync.cli.letter_filters import (
     state_option,
 )
 from credsync.cli.options import OperatorCommand, option
+from credsync.cli.redaction import hide_passwords
 from credsync.cli.screen import Screen
 from credsync.cli.wording import counted
 from credsync.errors import ConfigurationError
@@ -52,7 +53,9 @@ def forget(ledger: str, state: str, destination: str | None, all_matching: bool,
     if len(found) > 1 and not all_matching:
         raise ConfigurationError(f"it is in several destinations: name one with --destination: {_destinations(found)}")
     if all_matching and not yes:
-        raise click.UsageError(f"this drops {counted(len(found), 'letter')}: say --yes, too")
+        raise click.UsageError(
+            f"this drops {counted(len(found), 'letter')} of {hide_passwords(ledger)}: say --yes, too"
+        )
     _drop(ledger, found)
     screen = Screen(sys.stdout)
     for letter in found:

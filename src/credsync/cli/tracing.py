@@ -16,8 +16,8 @@ from opaque_keys.edx.keys import CourseKey
 from credsync import rules
 from credsync.catalog import is_course_run_in_a_program
 from credsync.errors import InvalidRecordError
-from credsync.model import Certificate, CertificateRecord, Grade, GradeRecord, LearnerRecord, Standing
-from credsync.planning import DeferReason, Planner
+from credsync.model import Certificate, CertificateRecord, Grade, GradeRecord, LearnerRecord
+from credsync.planning import Beside, DeferReason, Planner
 from credsync.ports import RecordKey
 from credsync.rules import SkipReason
 
@@ -115,7 +115,7 @@ class Tracer:
         yield _verdict("record", None, **_facts_of(grade))
         yield self._hear_site(grade.course_id)
         yield from self._iter_switches(grade.course_id)
-        certificate = self.planner.find_standings({key}).get(key)
+        certificate = self.planner.find_contexts({key}).get(key)
         yield self._hear_certificate(certificate, grade)
         yield self._hear_interest(certificate)
         yield self._hear_program(key.course_id)
@@ -141,7 +141,7 @@ class Tracer:
         is_on = self.planner.policy.is_learner_records_enabled_for_org(org)
         yield _verdict("learner records", rules.check_learner_records(is_on), org=org, switched_on=is_on)
 
-    def _hear_certificate(self, certificate: Certificate | Standing | InvalidRecordError | None, grade: Grade) -> Step:
+    def _hear_certificate(self, certificate: Beside | None, grade: Grade) -> Step:
         if isinstance(certificate, InvalidRecordError):
             return _unsound("certificate", certificate)
         if certificate is not None:
@@ -150,7 +150,7 @@ class Tracer:
             return _verdict("certificate", SkipReason.NO_CERTIFICATE, found=False, graded=_text(grade.modified))
         return _awaited("certificate", DeferReason.CERTIFICATE_NOT_VISIBLE, found=False, graded=_text(grade.modified))
 
-    def _hear_interest(self, certificate: Certificate | Standing | InvalidRecordError | None) -> Step:
+    def _hear_interest(self, certificate: Beside | None) -> Step:
         if certificate is None or isinstance(certificate, InvalidRecordError):
             return Step("interest")
         mode, status = certificate.mode or "", certificate.status or ""

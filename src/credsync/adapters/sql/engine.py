@@ -178,7 +178,7 @@ def _execute(cursor: Any, statement: str) -> None:
         try:
             cursor.execute(statement)
         except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > give_up:
+            if getattr(exc, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > give_up:
                 raise
             sleep(GLANCE)
         else:

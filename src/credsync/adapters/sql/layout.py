@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Inspector, TableClause, inspect, text
+from sqlalchemy import Connection, Inspector, TableClause, func, inspect, select
+from sqlalchemy import column as column_of
+from sqlalchemy import table as table_of
 from sqlalchemy.exc import SAWarning
 
 from credsync.adapters.sql.conditions import MYSQL
@@ -15,10 +17,14 @@ from credsync.errors import ConfigurationError
 
 __all__ = ["Layout", "TimeIndex", "look_at"]
 
-_COLLATION = text(
-    "SELECT collation_name FROM information_schema.columns"
-    " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = 'course_id'"
+_columns = table_of(
+    "columns",
+    *map(column_of, ("table_schema", "table_name", "column_name", "collation_name", "character_set_name")),
+    schema="information_schema",
 )
+
+_SCHEMAS = {"postgresql": func.current_schema(), **dict.fromkeys(MYSQL, func.database())}
+"""What the tables are in, by the dialects of databases whose columns may each be compared in a way of their own."""
 
 
 @frozen
@@ -41,12 +47,14 @@ class Layout:
     Attributes:
         time_index: An index that carries a walk in order of time, if there is one.
         has_primary_key: Whether `id` is the primary key; a view has none.
-        collation: How MySQL compares its course runs; None where it has none, or on another database.
+        collation: How its course runs are compared; None where that is the database's own way, or there is but one.
+        character_set: What they are written in; None where all tables of a database are written in the same.
     """
 
     time_index: TimeIndex | None
     has_primary_key: bool
     collation: str | None = None
+    character_set: str | None = None
 
 
 def look_at(connection: Connection, name: str, table: TableClause, time_column: str | None = None) -> Layout:
@@ -74,17 +82,30 @@ def look_at(connection: Connection, name: str, table: TableClause, time_column: 
         for index in indexes
         if (columns := _columns_in_order(index)) and columns[0] == time_column and sortable.issuperset(columns)
     ]
+    collation, character_set = _find_collation(connection, table)
     return Layout(
         time_index=min(found, key=lambda index: len(index.columns), default=None),
         has_primary_key=primary_key == ["id"],
-        collation=_find_collation(connection, table) if connection.dialect.name in MYSQL else None,
+        collation=collation,
+        character_set=character_set,
     )
 
 
-def _find_collation(connection: Connection, table: TableClause) -> str | None:
-    """Ask for the collation itself: reflection leaves it out where it is the table's own."""
-    found: str | None = connection.execute(_COLLATION, {"table": table.name}).scalar()
-    return found
+def _find_collation(connection: Connection, table: TableClause) -> tuple[str | None, str | None]:
+    """Return how a table's course runs are compared, and what they are written in.
+
+    Reflection leaves that out where it is the table's own way.
+    """
+    if connection.dialect.name not in _SCHEMAS:
+        return None, None
+    found = connection.execute(
+        select(_columns.c.collation_name, _columns.c.character_set_name).where(
+            _columns.c.table_schema == _SCHEMAS[connection.dialect.name],
+            _columns.c.table_name == table.name,
+            _columns.c.column_name == "course_id",
+        )
+    ).first()
+    return (None, None) if found is None else (found[0], found[1])
 
 
 def _check_columns(inspector: Inspector, name: str, table: TableClause) -> Mapping[str, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from attrs import frozen
@@ -83,7 +83,7 @@ def _iter_rows(connection: Connection, destination_id: int, keys: Collection[Upd
         yield from connection.exec_driver_sql(statement, parameters).all()
 
 
-@cache
+@lru_cache(maxsize=64)  # it would keep the dialects of all engines there ever were
 def _compile_find(dialect: Dialect, kinds: int, user_ids: int) -> tuple[str, Sequence[str]]:
     """Compile the search for so many kinds and learners, and name its parameters in their order.
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TableClause, and_, or_, select
+from sqlalchemy import ColumnElement, Select, TableClause, and_, func, literal_column, or_, select
 
 from credsync.adapters.sql.conditions import MYSQL, courses, ends, inside, outside, starts, unindexed
 from credsync.adapters.sql.layout import Layout
-from credsync.adapters.sql.rows import CERTIFICATES, GRADES_IN_CONTEXT
+from credsync.adapters.sql.rows import CERTIFICATES, GRADES
 from credsync.adapters.sql.tables import certificates, date_overrides, grades, users
 from credsync.adapters.sql.walks import Walk
 from credsync.selection import Selection
@@ -32,13 +32,15 @@ CERTIFICATE_ROWS = select(*CERTIFICATES.columns).select_from(
 OVERRIDDEN_ROWS = select(*CERTIFICATES.columns).select_from(
     date_overrides.join(certificates, IS_OVERRIDDEN).outerjoin(users, IS_CERTIFIED_LEARNER)
 )
-GRADES_IN_CONTEXT_ROWS = select(*GRADES_IN_CONTEXT.columns)
+GRADE_ROWS = select(*GRADES.columns, *GRADES.beside)
 
 
 def is_certified(layout: Layout, certified: Layout) -> ColumnElement[bool]:
-    """Join grades and certificates. MySQL refuses to compare texts whose columns have different collations."""
+    """Join grades and certificates; databases refuse to compare texts whose columns have collations of their own."""
     course_id: ColumnElement[str] = certificates.c.course_id
-    if layout.collation and layout.collation != certified.collation:
+    if layout.collation and certified.collation and layout.collation != certified.collation:
+        if layout.character_set != certified.character_set:
+            course_id = func.convert(course_id.op("USING")(literal_column(str(layout.character_set))))
         course_id = course_id.collate(layout.collation)
     return and_(grades.c.user_id == certificates.c.user_id, grades.c.course_id == course_id)
 
@@ -81,7 +83,7 @@ def grade_walks(selection: Selection, layout: Layout, certified: Layout, dialect
     modified, certificate_modified = grades.c.modified, certificates.c.modified_date
     join = is_certified(layout, certified)
     grades_first = grades.outerjoin(certificates, join).outerjoin(users, IS_GRADED_LEARNER)
-    rows = GRADES_IN_CONTEXT_ROWS.select_from(grades_first).where(*courses(grades.c.course_id, selection, dialect))
+    rows = GRADE_ROWS.select_from(grades_first).where(*courses(grades.c.course_id, selection, dialect))
     if selection.user_ids is not None:
         if selection.has_window:
             rows = rows.where(or_(inside(modified, selection), inside(certificate_modified, selection)))
@@ -89,7 +91,7 @@ def grade_walks(selection: Selection, layout: Layout, certified: Layout, dialect
     walks = [_walk_for_all(rows, grades, modified, selection, layout, dialect)]
     if selection.has_window:
         certificates_first = certificates.join(grades, join).outerjoin(users, IS_GRADED_LEARNER)
-        only_certificate = GRADES_IN_CONTEXT_ROWS.select_from(certificates_first).where(
+        only_certificate = GRADE_ROWS.select_from(certificates_first).where(
             *courses(certificates.c.course_id, selection, dialect), outside(unindexed(modified, dialect), selection)
         )
         walks.append(

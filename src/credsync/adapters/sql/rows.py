@@ -12,10 +12,10 @@ from sqlalchemy import ColumnElement, Row
 from credsync.adapters.sql.moments import to_moment
 from credsync.adapters.sql.tables import certificates, date_overrides, grades, users
 from credsync.errors import InvalidRecordError
-from credsync.model import Certificate, Grade, Learner, Standing
+from credsync.model import Certificate, Grade, GradeContext, Learner
 from credsync.ports import RecordKey
 
-__all__ = ["CERTIFICATES", "GRADES", "GRADES_IN_CONTEXT", "RecordKind"]
+__all__ = ["CERTIFICATES", "GRADES", "RecordKind"]
 
 R = TypeVar("R", Certificate, Grade)
 
@@ -26,6 +26,7 @@ class RecordKind(Generic[R]):
 
     Attributes:
         columns: What to select: the id, the learner and the course run, then the rest.
+        beside: What a walk selects behind them, from other tables.
         make: Makes a record of its facts.
         read: Reads a row's facts, as `make` takes them.
     """
@@ -33,10 +34,18 @@ class RecordKind(Generic[R]):
     columns: tuple[ColumnElement[Any], ...]
     make: Callable[..., R]
     read: Callable[[Sequence[Any]], dict[str, Any]]
+    beside: tuple[ColumnElement[Any], ...] = ()
 
     def records_of(self, rows: Iterable[Row[Any]]) -> list[R | InvalidRecordError]:
-        """Make the records of a page; a row that cannot be one is its error."""
-        return [self._record_of(row) for row in rows]
+        """Make the records of a page; a row that cannot be one is its error.
+
+        One to which a join has found several rows comes once and without them: which of them counts, a look-up says.
+        """
+        own = len(self.columns)
+        found: dict[Any, Sequence[Any]] = {}
+        for row in rows:
+            found[row[0]] = row[:own] if row[0] in found else row
+        return [self._record_of(row) for row in found.values()]
 
     def by_key(self, rows: Iterable[Row[Any]], keys: Collection[RecordKey]) -> Mapping[RecordKey, R]:
         """Return the records with the wanted keys.
@@ -48,7 +57,7 @@ class RecordKind(Generic[R]):
         found = {key: row for row in rows if (key := wanted.get(row[1:3]))}
         return {key: self._checked_or_not(row) for key, row in found.items()}
 
-    def _record_of(self, row: Row[Any]) -> R | InvalidRecordError:
+    def _record_of(self, row: Sequence[Any]) -> R | InvalidRecordError:
         try:
             return self.make(**self.read(row))
         except InvalidRecordError as exc:
@@ -80,11 +89,11 @@ def _read_grade(row: Sequence[Any]) -> dict[str, Any]:
         "percent_grade": percent,
         "letter_grade": letter,
         "modified": to_moment(modified),
-        "standing": _read_standing(course_id, *beside[:4]) if beside else None,
+        "context": _read_context(course_id, *beside[: len(GRADES.beside)]) if beside else None,
     }
 
 
-def _read_standing(course_id: str, certified: str | None, mode: Any, status: Any, username: Any) -> Standing | None:
+def _read_context(course_id: str, certified: str | None, mode: Any, status: Any, username: Any) -> GradeContext | None:
     """Read what stands beside a grade. Whatever is odd there is left for a look-up, which can name its record.
 
     MySQL joins course runs that differ in upper and lower case.
@@ -93,7 +102,7 @@ def _read_standing(course_id: str, certified: str | None, mode: Any, status: Any
         mode = status = None
     elif certified != course_id or not isinstance(mode, str) or not isinstance(status, str):
         return None
-    return Standing(username=username, mode=mode, status=status)
+    return GradeContext(username=username, mode=mode, status=status)
 
 
 CERTIFICATES = RecordKind(
@@ -114,12 +123,10 @@ CERTIFICATES = RecordKind(
 )
 """Certificates; the columns of the learner and of the override are NULL where there is none."""
 
-GRADES = RecordKind(columns=tuple(grades.c), make=Grade, read=_read_grade)
-"""Grades alone."""
-
-GRADES_IN_CONTEXT = RecordKind(
-    columns=(*grades.c, certificates.c.course_id, certificates.c.mode, certificates.c.status, users.c.username),
+GRADES = RecordKind(
+    columns=tuple(grades.c),
     make=Grade,
     read=_read_grade,
+    beside=(certificates.c.course_id, certificates.c.mode, certificates.c.status, users.c.username),
 )
-"""Grades, each with its learner's standing; the columns of the certificate and the learner are NULL without one."""
+"""Grades; the columns beside them are NULL where there is no certificate, or no learner."""

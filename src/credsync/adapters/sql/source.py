@@ -14,7 +14,7 @@ from credsync.adapters.sql.faults import translating
 from credsync.adapters.sql.layout import Layout, look_at
 from credsync.adapters.sql.pages import SqlPages
 from credsync.adapters.sql.routes import CERTIFICATE_ROWS, certificate_walks, grade_walks, is_certified
-from credsync.adapters.sql.rows import CERTIFICATES, GRADES, GRADES_IN_CONTEXT
+from credsync.adapters.sql.rows import CERTIFICATES, GRADES
 from credsync.adapters.sql.tables import LEARNING_TABLES, certificates, date_overrides, grades, users
 from credsync.adapters.sql.walks import Walk
 from credsync.errors import ConfigurationError, SourceError
@@ -92,7 +92,7 @@ class SqlSource:
             layout, certified = self._layout(connection, grades), self._layout(connection, certificates)
             return grade_walks(selection, layout, certified, connection.dialect.name)
 
-        return SqlPages(self.engine, GRADES_IN_CONTEXT, plan if _selects_any(selection) else _nowhere)
+        return SqlPages(self.engine, GRADES, plan if _selects_any(selection) else _nowhere)
 
     def time_indexes(self) -> Mapping[str, str | None]:
         """Name the index along which everybody's records are walked in order of time, by table; None has none.
