@@ -66,6 +66,28 @@ def nights(tmp_path: Path) -> Nights:
     return nights
 
 
+@pytest.mark.parametrize(
+    "options", [["--all"], ["--all", "--dry-run"], ["--auto"], ["--auto", "--dry-run"], ["--all", "--resume"]]
+)
+def test_a_ledger_that_cannot_be_used_is_not_taken_for_none(options: Sequence[str], nights: Nights) -> None:
+    """A dry run must not promise what the run will be refused."""
+    nights.run("--all")
+    with closing(sqlite3.connect(nights.outbox)) as ledger, ledger:
+        ledger.execute("UPDATE credsync_schema SET version = 99")
+    result = credsync("notify", nights.campus, "--out", nights.outbox, *options, status=2)
+    assert "the ledger has schema version 99" in result.stderr
+
+
+def test_a_quiet_run_says_why_it_stopped(nights: Nights) -> None:
+    """A mail from cron that is empty helps nobody."""
+    nights.run("--all")
+    with closing(sqlite3.connect(nights.outbox)) as ledger, ledger:
+        ledger.execute("CREATE TRIGGER full BEFORE INSERT ON credsync_counts BEGIN SELECT RAISE(FAIL, 'x'); END")
+    quiet = credsync("notify", nights.campus, "--out", nights.outbox, "--all", "--force", "--quiet", status=3)
+    assert quiet.stdout == ""
+    assert quiet.stderr.startswith("credsync: stopped early, in certificates: ledger ")
+
+
 class TestAutomaticWindows:
     def test_begin_where_the_first_run_is_told_to(self, nights: Nights) -> None:
         """The first has no run to go on from: `--since` says where it begins, and the next goes by the ledger."""
@@ -73,6 +95,11 @@ class TestAutomaticWindows:
         assert first["read"] > 100
         assert nights.last()["start"] == "2000-01-01T00:00:00+00:00"
         assert nights.run("--auto")["read"] == 0
+
+    def test_are_told(self, nights: Nights) -> None:
+        """Nobody need guess what a run has read."""
+        first = credsync("notify", nights.campus, "--out", nights.outbox, "--auto", "--since", LONG_AGO)
+        assert "credsync: reading what changed from 2000-01-01 00:00:00 UTC on" in first.stderr
 
     def test_begin_at_the_start_of_the_last_complete_run_less_the_lag(self, nights: Nights) -> None:
         """So what became visible late, or changed while that run went on, is read."""
@@ -126,6 +153,7 @@ class TestAutomaticWindows:
         (["--all", "--resume"], "there is no run to resume"),
         (["--auto", "--all", "--since", LONG_AGO], "--auto reads what changed, --all what there is: leave one"),
         (["--auto", "--start-date", LONG_AGO], "--auto finds its window itself: leave out --start-date and"),
+        (["--auto", "--since", "2999-01-01"], "--since has yet to come: what changes until then would never be read"),
         (["--all", "--since", LONG_AGO], "--since says nothing without --auto"),
         (["--auto", "--no-ledger"], "--auto and --resume need the ledger: leave out --no-ledger"),
         (["--all", "--resume", "--dry-run"], "--resume goes on with a run, and a dry run is none"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import datetime
@@ -139,6 +140,16 @@ def test_forget_wants_to_know_which(bench: Bench, options: list[str]) -> None:
     before = bench.letters()
     credsync("forget", "--ledger", bench.outbox, *options, status=2)
     assert bench.letters() == before
+
+
+def test_forget_tells_programs_what_it_dropped(bench: Bench) -> None:
+    """With --json, each letter comes as `credsync letters --json` has it."""
+    letters = bench.letters("--user-id", "5")["letters"]
+    options = ("--user-id", "5", "--all-matching", "--yes", "--json")
+    dropped = json.loads(credsync("forget", "--ledger", bench.outbox, *options).stdout)
+    assert dropped == {"schema_version": 1, "dropped": letters}
+    assert letters
+    assert bench.letters("--user-id", "5")["total"] == 0
 
 
 def test_forget_several_only_with_yes(bench: Bench) -> None:

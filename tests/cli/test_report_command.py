@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
+from credsync.cli.past_runs import count_letters
+from credsync.report import Report
 from tests.cli.ledger_bench import REASON, Bench, ClosedSink, credsync
+
+NOON = datetime(2024, 5, 20, 12, tzinfo=UTC)
 
 
 def test_report_shows_the_last_run(bench: Bench) -> None:
@@ -17,7 +22,7 @@ def test_report_shows_the_last_run(bench: Bench) -> None:
     assert last.startswith("Run 2 (notify), begun ")
     assert first.startswith("Run 1 (notify), begun ")
     assert "unchanged" in last
-    assert "Window: from 2023-01-01 00:00:00 UTC to before now." in last
+    assert "Window: from 2023-01-01 00:00:00 UTC on." in last
     assert "Watermark: 2023-01-01 00:00:00 UTC." in last
 
 
@@ -59,10 +64,13 @@ def test_report_lists_runs(bench: Bench) -> None:
     """The list has a line for each of the last runs, the newest first."""
     bench.run()
     lines = credsync("report", "--ledger", bench.outbox, "--list").stdout.splitlines()
-    assert [line.split()[:2] for line in lines] == [["run", "job"], ["2", "notify"], ["1", "notify"]]
-    assert len(credsync("report", "--ledger", bench.outbox, "--list", "--limit", "1").stdout.splitlines()) == 2
+    assert [line.split()[:1] for line in lines] == [["run"], ["2"], ["1"], [], ["All"]]
+    assert lines[-1] == f"All went to {bench.outbox}."
+    assert len(credsync("report", "--ledger", bench.outbox, "--list", "--limit", "1").stdout.splitlines()) == 4
     document = json.loads(credsync("report", "--ledger", bench.outbox, "--list", "--json").stdout)
     assert [(run["run"], run["status"]) for run in document["runs"]] == [(2, "complete"), (1, "complete")]
+    credsync("retry", bench.campus, "--out", bench.outbox)
+    assert "notify" in credsync("report", "--ledger", bench.outbox, "--list").stdout  # where there are other jobs
 
 
 def test_report_shows_how_to_go_on(bench: Bench) -> None:
@@ -70,6 +78,30 @@ def test_report_shows_how_to_go_on(bench: Bench) -> None:
     bench.run(ClosedSink())
     assert "stopped early" in credsync("report", "--ledger", bench.outbox).stdout.splitlines()[0]
     assert "the sink is down" in credsync("report", "--ledger", bench.outbox).stdout
+
+
+def test_report_says_where_the_letters_are(bench: Bench) -> None:
+    """What was rejected waits to be seen to."""
+    number = bench.letters()["total"]
+    last = credsync("report", "--ledger", bench.outbox).stdout.splitlines()[-1]
+    assert last == f"{number} dead letters: credsync letters says why, credsync retry sends anew."
+
+
+def test_what_is_wrong_in_the_source_is_no_letter() -> None:
+    """What was given up is."""
+    counts = {("grade", "failed", "invalid modified"): 4, ("grade", "failed", "given up: grade_not_visible"): 2}
+    report = Report(read={"grade": 7}, counts={**counts, ("grade", "rejected", "x"): 1}, started=NOON, ended=NOON)
+    assert count_letters(report) == 3
+
+
+def test_a_page_takes_the_place_of_a_page_only(bench: Bench) -> None:
+    """A slip of the hand must not cost the ledger."""
+    before = Path(bench.outbox).read_bytes()
+    result = credsync("report", "--ledger", bench.outbox, "--html", bench.outbox, status=2)
+    assert "it is there, and no page of this command: name another file" in result.stderr
+    assert Path(bench.outbox).read_bytes() == before
+    for _ in range(2):
+        credsync("report", "--ledger", bench.outbox, "--html", str(bench.directory / "page.html"))
 
 
 def test_report_shows_a_run_that_was_killed(bench: Bench) -> None:

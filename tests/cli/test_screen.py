@@ -8,7 +8,7 @@ import pytest
 from rich.text import Text
 from typing_extensions import override
 
-from credsync.cli.screen import Column, Screen, Styled, Table
+from credsync.cli.screen import Cell, Column, Screen, Styled, Table
 
 TABLE = Table(
     [Column("records"), Column("sent", "green", is_number=True), Column("why")],
@@ -111,3 +111,42 @@ def test_what_the_encoding_lacks_is_escaped() -> None:
     Screen(file).say("course-v1:Ü+Y+Z")
     file.flush()
     assert raw.getvalue() == b"course-v1:\\xdc+Y+Z\n"
+
+
+COURSE_RUN = "course-v1:ScienceX+BIO102.1x+3T2023"
+
+
+def shown(table: Table, width: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Show a table on a terminal of some width."""
+    monkeypatch.setenv("COLUMNS", width)
+    terminal = Terminal()
+    Screen(terminal).show(table)
+    return [Text.from_ansi(line).plain.rstrip() for line in terminal.getvalue().splitlines()]
+
+
+def test_a_narrow_terminal_breaks_neither_keys_nor_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A course key in two pieces cannot be copied; what can be read in pieces makes room."""
+    columns = [Column("failure"), Column("user id"), Column("course run"), Column("why")]
+    why = "failed: invalid percent_grade: 5 is outside 0 to 1"
+    lines = shown(Table(columns, [["grade", "123456", COURSE_RUN, why]]), "80", monkeypatch)
+    assert max(map(len, lines)) <= 80
+    assert lines[2].startswith(f"grade    123456   {COURSE_RUN}  failed:")
+    assert " ".join(" ".join(lines[2:]).split()).endswith("outside 0 to 1")
+    assert why.split() == [word for line in lines[2:] for word in line.split() if word in why.split()]
+
+
+def test_a_narrow_terminal_leaves_out_mere_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns of nothing but zeros go where there is no room for them, and stay where there is."""
+    columns = [Column("records"), *(Column(name, is_number=True) for name in ("read", "sent", "rejected", "failed"))]
+    rows: list[list[Cell]] = [["certificates", 500_000, 500_000, 0, 0], ["total", 500_000, 500_000, 0, 0]]
+    table = Table(columns, rows, has_total=True)
+    assert shown(table, "40", monkeypatch)[0].split() == ["records", "read", "sent"]
+    assert shown(table, "60", monkeypatch)[0].split() == ["records", "read", "sent", "rejected", "failed"]
+
+
+def test_a_terminal_that_is_too_narrow_for_anything_gets_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces, then."""
+    lines = shown(TABLE, "12", monkeypatch)
+    pieces = "".join("".join(line[:3] for line in lines).split())
+    assert "certificates" in pieces
+    assert {"1", "2", "3", "4", "5"} <= set("".join(lines))

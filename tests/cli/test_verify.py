@@ -201,7 +201,7 @@ def test_the_screen_says_it_all(bench: ServiceBench) -> None:
 def test_the_screen_names_a_stop(bench: ServiceBench) -> None:
     """A comparison that stopped says so on the screen, too."""
     bench.service.faults.add(gateway_failure(404), path="/api/v2/credentials/")
-    assert "It stopped early, in certificates: " in bench.call("verify", bench.campus, "--all", status=3).stdout
+    assert "Stopped early, in certificates: " in bench.call("verify", bench.campus, "--all", status=3).stdout
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ class _Preflight:
                     raise
                 yield self._throttled()
                 return
-        yield Line(check="throttle", state=State.OK, found=f"the account is staff: none{self._length({})}")
+        yield Line(check="throttle", state=State.OK, found=f"none, as the account is staff{self._length({})}")
 
     def _throttled(self) -> Line:
         return Line(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
@@ -123,6 +123,8 @@ class Continuing:
             raise click.UsageError("--auto reads what changed, --all what there is: leave one of them out")
         if self.since and not self.auto:
             raise click.UsageError("--since says nothing without --auto")
+        if self.since and self.since > datetime.now(UTC):
+            raise click.UsageError("--since has yet to come: what changes until then would never be read")
         if self.no_ledger and (self.auto or self.resume):
             raise click.UsageError("--auto and --resume need the ledger: leave out --no-ledger")
         if self.resume and dry_run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -19,6 +20,7 @@ from credsync.cli.letter_filters import (
     letter_options,
     state_option,
 )
+from credsync.cli.letters import SCHEMA_VERSION, as_dict
 from credsync.cli.options import OperatorCommand, option
 from credsync.cli.redaction import hide_passwords
 from credsync.cli.screen import Screen
@@ -27,7 +29,7 @@ from credsync.errors import ConfigurationError
 
 __all__ = ["forget"]
 
-SEVERAL = "Several at once"
+SEVERAL, SHOWN = "Several at once", "What is shown"
 
 
 @click.command(cls=OperatorCommand)
@@ -37,7 +39,10 @@ SEVERAL = "Several at once"
 @destination_option
 @option("--all-matching", section=SEVERAL, is_flag=True, help="Drop all that meet the filters, not just one.")
 @option("--yes", section=SEVERAL, is_flag=True, help="Yes, drop them.")
-def forget(ledger: str, state: str, destination: str | None, all_matching: bool, yes: bool, **given: Any) -> ExitStatus:
+@option("--json", "as_json", section=SHOWN, is_flag=True, help="Write JSON, and nothing else, to standard output.")
+def forget(
+    ledger: str, state: str, destination: str | None, all_matching: bool, yes: bool, as_json: bool, **given: Any
+) -> ExitStatus:
     """Drop a letter on purpose.
 
     --kind, --user-id and --course-run or --program name it. What it stands for is sent again when a run next reads it.
@@ -57,6 +62,10 @@ def forget(ledger: str, state: str, destination: str | None, all_matching: bool,
             f"this drops {counted(len(found), 'letter')} of {hide_passwords(ledger)}: say --yes, too"
         )
     _drop(ledger, found)
+    if as_json:
+        document = {"schema_version": SCHEMA_VERSION, "dropped": [as_dict(letter) for letter in found]}
+        click.echo(json.dumps(document, indent=2))
+        return ExitStatus.OK
     screen = Screen(sys.stdout)
     for letter in found:
         screen.say(f"dropped {letter.entry.key}: {letter.entry.state.value}: {letter.entry.reason}")

@@ -121,13 +121,17 @@ def opened_history(ledger: str) -> Iterator[SqlHistory]:
 
 
 def is_ledger(place: str) -> bool:
-    """Whether there is a ledger, found out without making one."""
-    try:
-        with opened_history(place) as history:
-            next(history.iter_runs(1), None)
-    except ConfigurationError:
+    """Whether there is a ledger, found out without making one.
+
+    Raises:
+        ConfigurationError: If what is there cannot be one.
+        AdapterError: If it cannot be reached.
+    """
+    kind, file = place_of(place)[:2]
+    if kind == "sqlite" and not Path(str(file)).exists():
         return False
-    return True
+    with opened_history(place) as history:
+        return history.is_set_up()
 
 
 def check_not_source(ledger: str, source: str) -> None:

@@ -25,7 +25,7 @@ from credsync.cli.options import OperatorCommand, option
 from credsync.cli.screen import Column, Screen, Table
 from credsync.cli.wording import counted
 
-__all__ = ["letters"]
+__all__ = ["SCHEMA_VERSION", "as_dict", "letters"]
 
 SCHEMA_VERSION = 1
 """Of the JSON form; it grows when a field changes its meaning or goes."""
@@ -51,14 +51,15 @@ def letters(ledger: str, state: str, destination: str | None, limit: int, as_jso
     shown = list(islice(found, limit))
     total = len(shown) + sum(1 for _ in found)
     if as_json:
-        document = {"schema_version": SCHEMA_VERSION, "total": total, "letters": [_as_dict(letter) for letter in shown]}
+        document = {"schema_version": SCHEMA_VERSION, "total": total, "letters": [as_dict(letter) for letter in shown]}
         click.echo(json.dumps(document, indent=2))
     else:
         _show(shown, total, Screen(sys.stdout))
     return ExitStatus.OK
 
 
-def _as_dict(letter: Letter) -> Mapping[str, object]:
+def as_dict(letter: Letter) -> Mapping[str, object]:
+    """Return the JSON form of a letter."""
     entry = letter.entry
     return {
         **entry.key._asdict(),

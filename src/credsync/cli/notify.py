@@ -149,7 +149,7 @@ def notify(
         scope = run_scope(selection, platform.site, notify_programs, revoke_program_certs, exclude_programs or ())
         selection, watermark = continuing.window(selection, remembered, scope, datetime.now(UTC))
         to_service = destination is not None and is_service(destination)
-        total = _announce(output, platform, selection, service.rates if to_service else None)
+        total = _announce(output, platform, selection, service.rates if to_service else None, continuing.auto)
         records = PreviewedSource(platform.source)
         total = None if continuing.resume else total  # of which a part is done
         on_progress = stack.enter_context(output.watching(access.interruption, tell_run, total, describe))
@@ -197,7 +197,7 @@ def _check_use(is_limited: object, goes_anywhere: object, notify_programs: bool,
 
 
 def _announce(
-    output: Output, platform: Platform, selection: Selection, rates: Mapping[str, float] | None
+    output: Output, platform: Platform, selection: Selection, rates: Mapping[str, float] | None, is_automatic: bool
 ) -> int | None:
     """Say where the programs come from, and how long a run to a service takes at most.
 
@@ -206,12 +206,15 @@ def _announce(
         platform: What is read.
         selection: Which of it.
         rates: How fast the service is gone to; None where it is an outbox, of which nothing is known before.
+        is_automatic: Whether the window's start is the ledger's.
 
     Returns:
         How many records there are; None where they are not counted.
     """
     if platform.found_catalog:
         output.note(f"programs from {platform.found_catalog}")
+    if is_automatic:
+        output.note(f"reading what changed from {selection.start:%Y-%m-%d %H:%M:%S} UTC on")
     if rates is None:
         return None
     selected = platform.source.count(selection, COUNTED_AT_MOST)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext, suppress
 
 import click
 from attrs import frozen
+from typing_extensions import override
 
 from credsync.cli.account import show_report
 from credsync.cli.interruption import Interruption
@@ -71,6 +72,7 @@ class Output:
         """Let the library's log speak, which has a line for each record of a verbose run."""
         logger = logging.getLogger("credsync")
         handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Lines())
         level = logger.level
         logger.setLevel(logging.INFO if self.verbose and not self.quiet else logging.WARNING)
         logger.addHandler(handler)
@@ -101,6 +103,17 @@ class Output:
             click.echo(json.dumps(report.as_dict(), indent=2))
         elif not self.quiet:
             show_report(report, Screen(sys.stdout), destination)
+        elif report.stopped:
+            note(f"stopped early, in {report.stopped.stage}: {report.stopped.reason}")
+
+
+class _Lines(logging.Formatter):
+    """A line for each thing that the library's log says; what is not of a single record says who speaks."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return line if record.levelno < logging.WARNING else f"credsync: {line}"
 
 
 def note(text: str) -> None:

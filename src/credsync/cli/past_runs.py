@@ -9,10 +9,15 @@ from attrs import evolve
 
 from credsync.cli.account import show_report
 from credsync.cli.screen import Column, Screen, Table
+from credsync.cli.wording import counted
 from credsync.history import PastRun
-from credsync.report import SCHEMA_VERSION, Verdict
+from credsync.report import SCHEMA_VERSION, Report, Verdict
 
-__all__ = ["as_dict", "as_summary", "show_run", "show_runs"]
+__all__ = ["as_dict", "as_summary", "count_letters", "show_run", "show_runs"]
+
+
+GIVEN_UP = "given up: "
+"""How the reason of a failure begins that is given up."""
 
 
 def as_dict(run: PastRun) -> dict[str, object]:
@@ -60,6 +65,15 @@ def show_run(run: PastRun, screen: Screen) -> None:
     screen.say()
     report = run.report if run.status == "stopped" else evolve(run.report, stopped=None)
     show_report(report, screen, run.destination)
+    if letters := count_letters(report):
+        screen.say()
+        screen.say(f"{counted(letters, 'dead letter')}: credsync letters says why, credsync retry sends anew.")
+
+
+def count_letters(report: Report) -> int:
+    """Count what became a dead letter: what was rejected, or given up. What is wrong in the source becomes none."""
+    failed = report.reasons(Verdict.FAILED)
+    return report.total(Verdict.REJECTED) + sum(n for reason, n in failed.items() if reason.startswith(GIVEN_UP))
 
 
 def _iter_facts(run: PastRun) -> Iterator[str]:
@@ -67,8 +81,8 @@ def _iter_facts(run: PastRun) -> Iterator[str]:
     yield f"Run {run.run_id} ({header.job}), begun {_time(header.started)}: {_STATUS.get(run.status, run.status)}."
     if header.start or header.end:
         since = _time(header.start) if header.start else "the beginning"
-        yield f"Window: from {since} to before {_time(header.end) if header.end else 'now'}."
-    if header.watermark:
+        yield f"Window: from {since} {f'to before {_time(header.end)}' if header.end else 'on'}."
+    if header.watermark and run.status == "complete":
         yield f"Watermark: {_time(header.watermark)}."
 
 
@@ -81,32 +95,37 @@ _STATUS: Mapping[str, str] = {
 
 
 def show_runs(runs: Iterable[PastRun], screen: Screen) -> None:
-    """Show runs, a line each."""
+    """Show runs, a line each; what is the same for all of them is said once."""
+    runs = list(runs)
+    if not runs:
+        screen.say("The ledger knows no run yet.")
+        return
+    jobs, places = {run.header.job for run in runs}, {run.destination for run in runs}
     columns = [
         Column("run", is_number=True),
-        Column("job"),
-        Column("begun"),
+        Column("begun (UTC)"),
         Column("status"),
         Column("read", is_number=True),
         *(Column(verdict.value, is_number=True) for verdict in Verdict),
-        Column("destination"),
+        *([Column("job")] if len(jobs) > 1 else []),
+        *([Column("destination")] if len(places) > 1 else []),
     ]
     rows: list[Sequence[str | int]] = [
         (
             run.run_id,
-            run.header.job,
-            _time(run.report.started),
+            f"{run.report.started.astimezone(UTC):%Y-%m-%d %H:%M}",
             run.status,
             sum(run.report.read.values()),
             *(run.report.total(verdict) for verdict in Verdict),
-            run.destination,
+            *([run.header.job] if len(jobs) > 1 else []),
+            *([run.destination] if len(places) > 1 else []),
         )
         for run in runs
     ]
-    if rows:
-        screen.show(Table(columns, rows))
-    else:
-        screen.say("The ledger knows no run yet.")
+    screen.show(Table(columns, rows))
+    if len(places) == 1:
+        screen.say()
+        screen.say(f"All went to {places.pop()}.")
 
 
 def _time(moment: datetime) -> str:

@@ -27,6 +27,9 @@ SCHEMA_VERSION = 1
 
 SHOWN = "What is shown"
 
+PAGE_BEGINS = b"<!doctype html>"
+"""How each page begins that this command writes: nothing else is ever written over."""
+
 
 @click.command(cls=OperatorCommand)
 @click.argument("run", required=False, type=click.IntRange(1))
@@ -76,6 +79,8 @@ def _list(runs: Iterable[PastRun], as_json: bool) -> None:
 
 def _write(file: Path, page: str) -> None:
     try:
+        if file.is_file() and not file.read_bytes()[: len(PAGE_BEGINS)].lower() == PAGE_BEGINS:
+            raise ConfigurationError(f"--html {file}: it is there, and no page of this command: name another file")
         file.write_text(page, encoding="utf-8")
     except OSError as exc:
         raise ConfigurationError(f"--html {file}: {exc.strerror}") from exc

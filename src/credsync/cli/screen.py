@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO, TypeAlias
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
 from rich.box import SIMPLE
 from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
@@ -15,6 +15,15 @@ from rich.text import Text
 
 __all__ = ["Cell", "Column", "Screen", "Styled", "Table"]
 
+
+GAP = 2
+"""Blanks between the columns of a table."""
+
+UNBROKEN = (60, 40, 30, 20, 12)
+"""Characters of a word that is not broken, as far as there is room: the most that fits."""
+
+BROKEN = (8, 4)
+"""The same where there is next to none."""
 
 Cell: TypeAlias = "str | int | Styled"
 
@@ -94,23 +103,72 @@ class Screen:
     def show(self, table: Table) -> None:
         """Write a table."""
         if self.is_terminal:
-            self.console.print(_ruled(table))
+            self.console.print(_ruled(table, self.console.width))
         else:
             for line in _iter_aligned(table):
                 self.write(line)
 
 
-def _ruled(table: Table) -> RichTable:
-    """Draw a table for a terminal, which folds what is too wide."""
-    ruled = RichTable(box=SIMPLE, show_edge=False, header_style="bold", show_footer=table.has_total)
+def _ruled(table: Table, width: int) -> RichTable:
+    """Draw a table for a terminal. Where that is too narrow, columns of mere zeros go, and texts are folded."""
+    widths = _find_widths(table, width, UNBROKEN)
+    if widths is None:
+        table = _without_zeros(table)
+        widths = _find_widths(table, width, (*UNBROKEN, *BROKEN))
+    gap = (0, GAP - 1, 0, 0)  # the box has one blank more
+    ruled = RichTable(box=SIMPLE, show_edge=False, header_style="bold", show_footer=table.has_total, padding=gap)
     rows = [[_styled(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
     footer = rows.pop() if table.has_total else [Text()] * len(table.columns)
-    for column, total in zip(table.columns, footer, strict=True):
+    for position, (column, total) in enumerate(zip(table.columns, footer, strict=True)):
         justify: JustifyMethod = "right" if column.is_number else "left"
-        ruled.add_column(column.heading, total, justify=justify, overflow="fold")
+        ruled.add_column(
+            column.heading, total, justify=justify, overflow="fold", width=widths[position] if widths else None
+        )
     for row in rows:
         ruled.add_row(*row)
     return ruled
+
+
+def _find_widths(table: Table, width: int, levels: Sequence[int]) -> list[int] | None:
+    """Find how wide each column is to be, if all of them fit: numbers are not broken, and long words last of all.
+
+    A course key in two pieces cannot be copied. Left to itself, rich breaks whatever is longest.
+    """
+    texts = [[column.heading for column in table.columns], *([_text(cell) for cell in row] for row in table.rows)]
+    columns = list(zip(*texts, strict=True))
+    whole = [max(map(len, cells)) for cells in columns]
+    words = [max(len(word) for cell in cells for word in cell.split() or [""]) for cells in columns]
+    for most in levels:
+        least = [
+            length if column.is_number else min(word, most)
+            for column, length, word in zip(table.columns, whole, words, strict=True)
+        ]
+        room = width - sum(least) - GAP * len(least) + 1
+        if room >= 0:
+            return _widened(least, whole, room)
+    return None
+
+
+def _widened(least: Sequence[int], whole: Sequence[int], room: int) -> list[int]:
+    """Share out the room that is left, first to the columns that want the least of it."""
+    widths = list(least)
+    wanting = sorted(range(len(least)), key=lambda position: whole[position] - least[position])
+    for done, position in enumerate(wanting):
+        given = min(whole[position] - least[position], room // (len(wanting) - done))
+        widths[position] += given
+        room -= given
+    return widths
+
+
+def _without_zeros(table: Table) -> Table:
+    """Leave out the columns of numbers in which there is none but zero."""
+    kept = [
+        position
+        for position, column in enumerate(table.columns)
+        if not column.is_number or any(row[position] != 0 for row in table.rows)
+    ]
+    rows = [[row[position] for position in kept] for row in table.rows]
+    return evolve(table, columns=[table.columns[position] for position in kept], rows=rows)
 
 
 def _styled(cell: Cell, column: Column) -> Text:

@@ -183,6 +183,10 @@ def _show(found: Verification, screen: Screen, address: str) -> None:
     if found.findings:
         screen.say()
         screen.show(_findings(found.findings[:SHOWN_FINDINGS]))
+        wrong = sum(map(found.total, WRONG))
+        if wrong > SHOWN_FINDINGS:
+            screen.say()
+            screen.say(f"These are the first {SHOWN_FINDINGS} of {counted(wrong, 'finding')}; --json tells more.")
     if found.total(Standing.EXTRA):
         screen.say()
         screen.say("What is extra is not repaired: the source has nothing to send for it. Revoke it on the service.")
@@ -191,7 +195,7 @@ def _show(found: Verification, screen: Screen, address: str) -> None:
         show_report(found.repair, screen, address)
     elif found.stopped:
         screen.say()
-        screen.say(f"It stopped early, in {found.stopped.stage}: {found.stopped.reason}", "red")
+        screen.say(f"Stopped early, in {found.stopped.stage}: {found.stopped.reason}", "red")
 
 
 def _standings(found: Verification) -> Table:

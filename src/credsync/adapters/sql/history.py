@@ -21,6 +21,7 @@ from credsync.adapters.sql.ledger_tables import (
     failures,
     get_datetime,
     is_current,
+    is_set_up,
     runs,
     timeline,
 )
@@ -56,6 +57,11 @@ class SqlHistory:
         with translating(name, AdapterError, ConfigurationError), self._engine.connect() as connection:
             is_current(connection)
             yield connection
+
+    def is_set_up(self) -> bool:
+        """Whether the database holds a ledger; it may hold other things, or nothing."""
+        with self._connected() as connection:
+            return is_set_up(connection)
 
     def iter_runs(self, limit: int = 20) -> Iterator[PastRun]:
         """Yield the last runs, the newest first, each read when it is asked for."""

@@ -232,7 +232,9 @@ class SqlLedger:
         newest = select(runs).where(runs.c.status == "running").order_by(runs.c.id.desc()).limit(1)
         with self._connection.begin():
             row = self._connection.execute(newest).first()
-        return f"run {row.id} of {row.process}, begun {to_datetime(row.started)}" if row else "it is just beginning"
+        if row is None:
+            return "it is just beginning"
+        return f"run {row.id} of {row.process}, begun {get_datetime(row.started):%Y-%m-%d %H:%M:%S} UTC"
 
     def _release(self) -> None:
         if self._give_back:
@@ -267,8 +269,10 @@ class SqlLedger:
     def _resume(self, header: RunHeader) -> RunState:
         """Go on where the last run stands, as a run of its own that takes over its account."""
         last = self._last_run()
-        if last is None or last.status == "complete":
-            raise ConfigurationError("there is no run to resume" if last is None else f"run {last.id} is complete")
+        if last is None:
+            raise ConfigurationError("there is no run to resume")
+        if last.status == "complete":
+            raise ConfigurationError(f"run {last.id} is complete: there is nothing to resume")
         wanted = (_to_json(header.scope), to_micros(header.start), to_micros(header.end))
         if (last.scope, last.window_start, last.window_end) != wanted:
             raise ConfigurationError(

@@ -25,6 +25,7 @@ __all__ = [
     "get_micros",
     "get_text",
     "is_current",
+    "is_set_up",
     "migrate",
     "runs",
     "timeline",
@@ -167,6 +168,15 @@ def is_current(connection: Connection, migrations: Sequence[Migration] = MIGRATI
             " use a newer credsync"
         )
     return version == len(migrations)
+
+
+def is_set_up(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> bool:
+    """Whether there is a ledger, of this version or an older one.
+
+    Raises:
+        ConfigurationError: If it is of a newer one than this credsync knows.
+    """
+    return is_current(connection, migrations) or _version(connection) > 0
 
 
 def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

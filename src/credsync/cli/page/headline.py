@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from credsync.cli.past_runs import count_letters
 from credsync.cli.wording import counted
 from credsync.history import PastRun
 from credsync.report import Verdict
@@ -49,10 +50,13 @@ def headline_of(run: PastRun) -> Headline:
 def _what_is_left(run: PastRun, failed: int) -> str:
     deferred = run.report.total(Verdict.DEFERRED)
     advice = []
-    if failed:
+    letters = count_letters(run.report)
+    if letters:
         advice.append(
-            "What was rejected or failed needs a hand: credsync letters lists it, credsync retry sends it anew."
+            "What was rejected or given up needs a hand: credsync letters lists it, credsync retry sends it anew."
         )
+    if failed > letters:
+        advice.append("What is wrong in the source is to be mended there: it is read again when it has changed.")
     if deferred:
         advice.append(f"{deferred:,} deferred: the next run looks again.")
     return " ".join(advice)
