@@ -129,6 +129,13 @@ def test_the_ledger_tells_of_its_last_run(bench: ServiceBench) -> None:
     assert "is complete" in line_of(bench.call_json("check", CREDSYNC_SINK=""), "ledger")["found"]
 
 
+def test_a_ledger_that_cannot_be_one_is_named(bench: ServiceBench) -> None:
+    """What a run would be refused is no ledger that it would make."""
+    Path(bench.ledger).write_bytes(b"no database at all" * 100)
+    line = line_of(bench.call_json("check", status=1, CREDSYNC_SINK=""), "ledger")
+    assert (line["state"], "it is not a SQLite database" in line["found"]) == ("failed", True)
+
+
 def test_the_catalog_may_come_from_its_api(bench: ServiceBench) -> None:
     """Where the API is named it is asked."""
     found = bench.call_json("check", "--catalog-url", bench.service.catalog_url, CREDSYNC_SINK="")
