@@ -240,6 +240,9 @@ def test_one_learner_who_cannot_be_read_is_unreadable() -> None:
     service = Service({"grace": [credential(username="grace")]}, chokes_on={"ada"})
     found = compared(service, certificate(), certificate(GRACE))
     assert standings(found) == {("certificate", "unreadable"): 1, ("certificate", "right"): 1}
+    (reason,) = found.unreadable
+    assert reason.startswith("the service does not answer for the learner: ")
+    assert len(reason) > len("the service does not answer for the learner: ")
     assert found.stopped is None
 
 

@@ -287,7 +287,7 @@ def test_tokens_come_from_the_lms(url: str) -> None:
             {"certificate": 0, "grade": 1_000_000},
             {"credentials": 14, "grades": 85},
             (
-                "more than 0 certificates and 1,000,000 grades; to send them all takes more than 8 d 4 h,"
+                "0 certificates and more than 1,000,000 grades; to send them all takes more than 8 d 4 h,"
                 " at 14 and 85 a minute"
             ),
         ),

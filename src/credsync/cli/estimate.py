@@ -37,8 +37,8 @@ def describe_estimate(selected: Mapping[str, int], rates: Mapping[str, float]) -
     certificates, grades = selected["certificate"], selected["grade"]
     pace = {endpoint: rates.get(endpoint, TYPICAL_RATES[endpoint]) for endpoint in TYPICAL_RATES}
     minutes = sum(count / pace[ENDPOINTS[kind]] for kind, count in selected.items())
-    more = "more than " if COUNTED_AT_MOST in selected.values() else ""
-    records = f"{more}{counted(certificates, 'certificate')} and {counted(grades, 'grade')}"
+    more = "" if find_total(selected) is not None else "more than "
+    records = f"{_counted(certificates, 'certificate')} and {_counted(grades, 'grade')}"
     time = f"{more or 'about '}{show_duration(minutes * 60)}"
     origin = "" if len(rates) == len(TYPICAL_RATES) else " (a small service's pace, where no limit is given)"
     at_pace = f"at {pace['credentials']:,.0f} and {pace['grades']:,.0f} a minute{origin}"
@@ -47,7 +47,11 @@ def describe_estimate(selected: Mapping[str, int], rates: Mapping[str, float]) -
 
 def find_total(selected: Mapping[str, int]) -> int | None:
     """Return how many records there are of all kinds; None where they were not counted to their end."""
-    return None if COUNTED_AT_MOST in selected.values() else sum(selected.values())
+    return None if max(selected.values()) >= COUNTED_AT_MOST else sum(selected.values())
+
+
+def _counted(records: int, kind: str) -> str:
+    return f"{'more than ' if records >= COUNTED_AT_MOST else ''}{counted(records, kind)}"
 
 
 def show_duration(seconds: float) -> str:

@@ -77,9 +77,14 @@ def _list(runs: Iterable[PastRun], as_json: bool) -> None:
         show_runs(runs, Screen(sys.stdout))
 
 
+def _is_page(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(PAGE_BEGINS)) == PAGE_BEGINS
+
+
 def _write(file: Path, page: str) -> None:
     try:
-        if file.is_file() and not file.read_bytes()[: len(PAGE_BEGINS)].lower() == PAGE_BEGINS:
+        if file.is_file() and not _is_page(file):
             raise ConfigurationError(f"--html {file}: it is there, and no page of this command: name another file")
         file.write_text(page, encoding="utf-8")
     except OSError as exc:

@@ -19,12 +19,12 @@ from credsync.report import KEPT_FAILURES, Report, Stopped, Tally
 from credsync.selection import Selection
 from credsync.updates import GradeUpdate, Update, UpdateKey
 from credsync.verification.findings import KEPT_FINDINGS, REPAIRABLE, WRONG, Finding, Standing, Verification
-from credsync.verification.rows import Row, compare, iter_shown
+from credsync.verification.rows import NO_ANSWER, Row, compare, iter_shown
 
 __all__ = ["Comparison"]
 
 NOBODY_ANSWERS = (
-    "the service does not answer for a learner whom the selection names, and of whom it should hold nothing"
+    "the service does not answer for a learner whom the selection names, and of whom nothing more is expected"
 )
 
 SILENCES_OF_AN_OUTAGE = 2
@@ -51,6 +51,7 @@ class Comparison:
     met: dict[bool, set[int]] = field(factory=lambda: {True: set(), False: set()})
     repaired: Tally = field(factory=Tally)
     silences: list[str] = field(factory=list)
+    last_silence: str = ""
 
     def __attrs_post_init__(self) -> None:
         self.started = self.options.clock()
@@ -96,7 +97,8 @@ class Comparison:
         try:
             rows = read(username)
         except AdapterError as exc:
-            self.silences.append(str(exc))
+            self.last_silence = str(exc)
+            self.silences.append(self.last_silence)
             return None
         self.silences.clear()
         return rows
@@ -166,6 +168,10 @@ class Comparison:
             self.repairer.ledger.record(page)
         return None if unavailable is None else str(unavailable)
 
+    def _explain(self, reason: str) -> str:
+        """Say why the service did not answer, where it did not: the last time stands for all."""
+        return f"{reason}: {self.last_silence}" if reason in (NO_ANSWER, NOBODY_ANSWERS) else reason
+
     def verification(self, stopped: Stopped | None) -> Verification:
         """Return what was found so far."""
         ended = self.options.clock()
@@ -174,7 +180,7 @@ class Comparison:
             standings=self.standings.copy(),
             findings=tuple(self.findings),
             kept_back=self.kept_back.copy(),
-            unreadable=self.unreadable.copy(),
+            unreadable=Counter({self._explain(reason): count for reason, count in self.unreadable.items()}),
             repair=_report(self.repaired, self.started, ended, stopped) if self.repairer else None,
             stopped=stopped,
             started=self.started,

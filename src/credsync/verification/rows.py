@@ -10,7 +10,9 @@ from credsync.updates import GradeUpdate, ProgramRevocation, Update
 from credsync.verification.findings import Finding, Standing
 from credsync.wire import find_differences, target_of
 
-__all__ = ["CredentialReader", "Row", "compare", "iter_shown"]
+__all__ = ["NO_ANSWER", "CredentialReader", "Row", "compare", "iter_shown"]
+
+NO_ANSWER = "the service does not answer for the learner"
 
 Row: TypeAlias = Mapping[str, Any]
 """A credential or a status, as the service writes it."""
@@ -40,7 +42,7 @@ def compare(update: Update, rows: Collection[Row] | None) -> Finding:
     """Compare a record with its learner's rows."""
     key = update.key
     if rows is None:
-        return Finding(key=key, standing=Standing.UNREADABLE, reason="the service does not answer for the learner")
+        return Finding(key=key, standing=Standing.UNREADABLE, reason=NO_ANSWER)
     row = next((row for row in rows if target_of(row) == key.target), None)
     if isinstance(update, GradeUpdate):
         if row is None:

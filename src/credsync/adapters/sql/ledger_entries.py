@@ -83,7 +83,7 @@ def _iter_rows(connection: Connection, destination_id: int, keys: Collection[Upd
         yield from connection.exec_driver_sql(statement, parameters).all()
 
 
-@lru_cache(maxsize=64)  # it would keep the dialects of all engines there ever were
+@lru_cache(maxsize=64)  # unbounded, it would keep the dialects of all engines there ever were
 def _compile_find(dialect: Dialect, kinds: int, user_ids: int) -> tuple[str, Sequence[str]]:
     """Compile the search for so many kinds and learners, and name its parameters in their order.
 

@@ -31,7 +31,7 @@ def upsert(connection: Connection, table: Table, rows: list[tuple[object, ...]],
     connection.exec_driver_sql(statement, [dict(zip(names, row, strict=True)) for row in rows] if are_named else rows)
 
 
-@lru_cache(maxsize=64)  # it would keep the dialects of all engines there ever were
+@lru_cache(maxsize=64)  # unbounded, it would keep the dialects of all engines there ever were
 def _compile(table: Table, dialect: Dialect, added: str) -> str:
     keys = [column.name for column in table.primary_key]
     others = [column.name for column in table.columns if column.name not in keys]
