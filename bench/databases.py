@@ -112,7 +112,7 @@ def measure_ledger(folder: Path, records: int = 100_000) -> float:
     return side_by_side(
         lambda: _notify(source, folder / "with.db").seconds,
         lambda: _notify(source, folder / "without.db", "--no-ledger").seconds,
-        rounds=3,
+        rounds=7,
     )
 
 

@@ -348,6 +348,15 @@ class TestRuns:
         assert ledger.begin(same, resume=True).run_id == 2
         ledger.finish("complete", NOW)
 
+    def test_count_together_what_begins_alike(self, opened: Callable[..., SqlLedger], database_url: str) -> None:
+        """A key has room for the beginning of a reason: two that differ further on are one to the account."""
+        ledger = opened()
+        ledger.begin(HEADER)
+        reasons = {("grade", INTRO, "deferred", "x" * 200 + end): 2 for end in "ab"}
+        ledger.record(page(read={"grade": 4}, counts=reasons))
+        with closing(SqlHistory(database_url)) as history:
+            assert history.get_run().by_target == {("grade", INTRO, "deferred", "x" * 191): 4}
+
     def test_that_read_everything_say_so(self, opened: Callable[..., SqlLedger]) -> None:
         """A run without filters has none to tell of."""
         ledger = opened()

@@ -293,19 +293,15 @@ class SqlLedger:
 
     def _count(self, page: PageRecord, at: int) -> None:
         """Add a page's counts to the run's: by course run and reason, and by the minute."""
-        by_verdict: Counter[str] = Counter()
-        by_target: Counter[tuple[str, str, str, str]] = Counter()
-        for (kind, target, verdict, reason), records in page.counts.items():
+        found = [
+            (self._run_id, kind, target, verdict, reason and get_text(reason, MAX_REASON_LENGTH), records)
+            for (kind, target, verdict, reason), records in page.counts.items()
+        ]
+        read = [(self._run_id, kind, "", READ, "", records) for kind, records in page.read.items()]
+        upsert(self._connection, counts, [*found, *read], added="records")
+        by_verdict = Counter[str]()
+        for (_, _, verdict, _), records in page.counts.items():
             by_verdict[verdict] += records
-            by_target[kind, target, verdict, get_text(reason, MAX_REASON_LENGTH)] += records
-        for kind, records in page.read.items():
-            by_target[kind, "", READ, ""] += records
-        upsert(
-            self._connection,
-            counts,
-            [(self._run_id, *of_what, records) for of_what, records in by_target.items()],
-            added="records",
-        )
         minute = at // 60_000_000
         upsert(
             self._connection,
