@@ -46,7 +46,7 @@ def _second_run(folder: Path) -> Iterator[Row]:
     yield "first run, to a second over the same (500,000 records, service)", faster, ">= 3", faster >= 3
     yield "deliveries of the second run", sent, "0", sent == 0
     faster, sent = databases.measure_second_run(folder)
-    yield "first run, to a second over the same (500,000 records, outbox)", faster, "see docs", True
+    yield "first run, to a second over the same (500,000 records, outbox)", faster, ">= 3", faster >= 3
     yield "deliveries of the second run", sent, "0", sent == 0
 
 

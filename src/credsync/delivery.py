@@ -24,13 +24,16 @@ from credsync.updates import (
     UpdateKey,
 )
 
-__all__ = ["INTERRUPTED", "MAX_REASONS", "SINK_UNAVAILABLE", "Courier"]
+__all__ = ["GIVEN_UP", "INTERRUPTED", "MAX_REASONS", "SINK_UNAVAILABLE", "Courier"]
 
 MAX_REASONS = 50
 """Reasons of rejection and deferral that are counted apart; what a sink says beyond them is counted together."""
 
 COUNTED_CHARACTERS = 160
 """Characters of a reason that is counted; a failure tells it in full."""
+
+GIVEN_UP = "given up: "
+"""What the reason of a failure begins with that was deferred for too long."""
 
 NO_FAULT_OF_THE_RECORD = frozenset({SINK_UNAVAILABLE, INTERRUPTED})
 """Reasons of deferral for which a record is never given up."""
@@ -204,7 +207,7 @@ class _Parcel:
         if is_given_up and rests and not self.courier.again:
             self.tally.count(*key, Verdict.SKIPPED, SkipReason.DEAD_LETTER)
         elif is_given_up:
-            self.tally.fail(key, Verdict.FAILED, f"given up: {countable}", detail=f"given up: {reason}")
+            self.tally.fail(key, Verdict.FAILED, f"{GIVEN_UP}{countable}", detail=f"{GIVEN_UP}{reason}")
             self.changes[key] = self._dead(key, reason)
         else:
             self.tally.count(*key, Verdict.DEFERRED, countable)

@@ -141,13 +141,17 @@ class Planner:
     _facts: dict[str, _CourseRunFacts] = field(factory=dict, init=False)
     _eligible: dict[str, bool] = field(factory=dict, init=False)
 
+    def new_plan(self) -> Plan:
+        """Return a plan in which nothing is planned yet."""
+        return Plan(Tally(self.verbose, self.is_rehearsal))
+
     def plan_certificates(self, records: Sequence[CertificateRecord | InvalidRecordError]) -> Plan:
         """Plan a page of certificates: each is sent whatever its status, and may decide about programs.
 
         Raises:
             SourceError: If the certificates that decide about programs cannot be looked up.
         """
-        plan = Plan(Tally(self.verbose, self.is_rehearsal))
+        plan = self.new_plan()
         planned: list[Certificate] = []
         for cert in plan.iter_valid("certificate", records, Certificate):
             run = str(cert.course_id)
@@ -179,7 +183,7 @@ class Planner:
         Raises:
             SourceError: If something cannot be looked up.
         """
-        plan = Plan(Tally(self.verbose, self.is_rehearsal))
+        plan = self.new_plan()
         candidates = list(self._iter_open(plan, records))
         if not candidates:
             return plan

@@ -13,7 +13,6 @@ from credsync.ledger import Entry, EntryState
 from credsync.model import Certificate, Grade, Learner
 from credsync.planning import DeferReason, Plan, Planner
 from credsync.ports import RecordKey
-from credsync.report import Tally
 from credsync.rules import SkipReason
 from credsync.updates import UpdateKey
 
@@ -39,8 +38,8 @@ class Recall:
             SourceError: If something cannot be looked up.
         """
         known = [entry for entry in entries if isinstance(entry, Entry)]
-        plan = Plan(Tally(self.planner.verbose))
         planner = self.planner
+        plan = planner.new_plan()
         certificates = _of_kind(known, "certificate")
         if certificates:
             held = planner.find_certificates(certificates)

@@ -99,8 +99,8 @@ def _iter_closing(report: Report) -> Iterator[tuple[str, str]]:
     if failed > SHOWN_FAILURES:
         yield f"These are the first {SHOWN_FAILURES} of {counted(failed, 'failure')}; --json tells more.", ""
     if deferred := report.total(Verdict.DEFERRED):
-        again = "" if report.stopped else ": a later run with this ledger looks at them again"
-        yield f"{deferred:,} deferred, and not lost{again}.", "yellow"
+        what_next = "" if report.stopped else ": a later run with this ledger looks at them again"
+        yield f"{deferred:,} deferred, and not lost{what_next}.", "yellow"
     if report.stopped:
         wait = f" in {report.stopped.retry_after:,.0f} s" if report.stopped.retry_after else ""
         yield f"Stopped early, in {report.stopped.stage}: {report.stopped.reason}.", "bold red"

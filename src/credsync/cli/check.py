@@ -17,7 +17,7 @@ from attrs import asdict, define, field, frozen
 
 from credsync.cli.access import Access, token_url
 from credsync.cli.catalog_file import read_catalog
-from credsync.cli.estimate import COUNTED_AT_MOST, describe_estimate, find_total, show_duration
+from credsync.cli.estimate import COUNTED_AT_MOST, count_in_words, describe_estimate, show_duration
 from credsync.cli.exits import ExitStatus
 from credsync.cli.interruption import Interruption
 from credsync.cli.ledgers import SERVICE_LEDGER, is_ledger, opened_history, outbox_ledger_option
@@ -150,9 +150,7 @@ class _Preflight:
             source.check()
             yield Line(check="database", state=State.OK, found="it has the tables and columns of Open edX")
             self.selected = selected = source.count(Selection(), COUNTED_AT_MOST)
-            more = "" if find_total(selected) is not None else "more than "
-            counts = " and ".join(counted(count, kind) for kind, count in selected.items())
-            yield Line(check="records", state=State.OK, found=more + counts)
+            yield Line(check="records", state=State.OK, found=count_in_words(selected))
             for table, index in source.time_indexes().items():
                 walk = f"read in order of time, along {index}" if index else "read by primary key, the window a filter"
                 yield Line(check=f"index of {table}", state=State.OK, found=walk)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from credsync.cli.wording import counted
 
-__all__ = ["COUNTED_AT_MOST", "describe_estimate", "find_total", "show_duration"]
+__all__ = ["COUNTED_AT_MOST", "count_in_words", "describe_estimate", "find_total", "show_duration"]
 
 COUNTED_AT_MOST = 1_000_000
 """Records of a kind that are counted; an estimate needs no more."""
@@ -34,15 +34,13 @@ def describe_estimate(selected: Mapping[str, int], rates: Mapping[str, float]) -
     """
     if not any(selected.values()):
         return "selected: nothing"
-    certificates, grades = selected["certificate"], selected["grade"]
     pace = {endpoint: rates.get(endpoint, TYPICAL_RATES[endpoint]) for endpoint in TYPICAL_RATES}
     minutes = sum(count / pace[ENDPOINTS[kind]] for kind, count in selected.items())
     more = "" if find_total(selected) is not None else "more than "
-    records = f"{_counted(certificates, 'certificate')} and {_counted(grades, 'grade')}"
     time = f"{more or 'about '}{show_duration(minutes * 60)}"
     origin = "" if len(rates) == len(TYPICAL_RATES) else " (a small service's pace, where no limit is given)"
     at_pace = f"at {pace['credentials']:,.0f} and {pace['grades']:,.0f} a minute{origin}"
-    return f"selected: {records}; to send them all takes {time}, {at_pace}"
+    return f"selected: {count_in_words(selected)}; to send them all takes {time}, {at_pace}"
 
 
 def find_total(selected: Mapping[str, int]) -> int | None:
@@ -50,8 +48,12 @@ def find_total(selected: Mapping[str, int]) -> int | None:
     return None if max(selected.values()) >= COUNTED_AT_MOST else sum(selected.values())
 
 
-def _counted(records: int, kind: str) -> str:
-    return f"{'more than ' if records >= COUNTED_AT_MOST else ''}{counted(records, kind)}"
+def count_in_words(selected: Mapping[str, int]) -> str:
+    """Say how many records of each kind there are, as far as they were counted."""
+    return " and ".join(
+        f"{'more than ' if records >= COUNTED_AT_MOST else ''}{counted(records, kind)}"
+        for kind, records in selected.items()
+    )
 
 
 def show_duration(seconds: float) -> str:

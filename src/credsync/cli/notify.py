@@ -33,6 +33,7 @@ from credsync.cli.service import (
     pace_options,
     service_options,
 )
+from credsync.cli.wording import moment
 from credsync.notify import notify as run_notify
 from credsync.notify import run_scope
 from credsync.options import RunOptions
@@ -148,11 +149,11 @@ def notify(
         remembered = stack.enter_context(continuing.opened(destination, source, dry_run=dry_run))
         scope = run_scope(selection, platform.site, notify_programs, revoke_program_certs, exclude_programs or ())
         selection, watermark = continuing.window(selection, remembered, scope, datetime.now(UTC))
-        to_service = destination is not None and is_service(destination)
-        total = _announce(output, platform, selection, service.rates if to_service else None, continuing.auto)
+        rates = service.rates if destination and is_service(destination) else None
+        total = _announce(output, platform, selection, rates, selection.start if continuing.auto else None)
         records = PreviewedSource(platform.source)
-        total = None if continuing.resume else total  # of which a part is done
-        on_progress = stack.enter_context(output.watching(access.interruption, tell_run, total, describe))
+        left = None if continuing.resume else total  # of which a part is done
+        on_progress = stack.enter_context(output.watching(access.interruption, tell_run, left, describe))
         report = run_notify(
             records,
             selection,
@@ -197,7 +198,7 @@ def _check_use(is_limited: object, goes_anywhere: object, notify_programs: bool,
 
 
 def _announce(
-    output: Output, platform: Platform, selection: Selection, rates: Mapping[str, float] | None, is_automatic: bool
+    output: Output, platform: Platform, selection: Selection, rates: Mapping[str, float] | None, since: datetime | None
 ) -> int | None:
     """Say where the programs come from, and how long a run to a service takes at most.
 
@@ -206,15 +207,15 @@ def _announce(
         platform: What is read.
         selection: Which of it.
         rates: How fast the service is gone to; None where it is an outbox, of which nothing is known before.
-        is_automatic: Whether the window's start is the ledger's.
+        since: From when an automatic run reads; None for any other.
 
     Returns:
         How many records there are; None where they are not counted.
     """
     if platform.found_catalog:
         output.note(f"programs from {platform.found_catalog}")
-    if is_automatic:
-        output.note(f"reading what changed from {selection.start:%Y-%m-%d %H:%M:%S} UTC on")
+    if since:
+        output.note(f"reading what changed from {moment(since)} on")
     if rates is None:
         return None
     selected = platform.source.count(selection, COUNTED_AT_MOST)

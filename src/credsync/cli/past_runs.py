@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 
 from attrs import evolve
 
 from credsync.cli.account import show_report
 from credsync.cli.screen import Column, Screen, Table
-from credsync.cli.wording import counted
+from credsync.cli.wording import counted, moment
+from credsync.delivery import GIVEN_UP
 from credsync.history import PastRun
 from credsync.report import SCHEMA_VERSION, Report, Verdict
 
 __all__ = ["as_dict", "as_summary", "count_letters", "show_run", "show_runs"]
-
-
-GIVEN_UP = "given up: "
-"""How the reason of a failure begins that is given up."""
 
 
 def as_dict(run: PastRun) -> dict[str, object]:
@@ -78,12 +75,12 @@ def count_letters(report: Report) -> int:
 
 def _iter_facts(run: PastRun) -> Iterator[str]:
     header = run.header
-    yield f"Run {run.run_id} ({header.job}), begun {_time(header.started)}: {_STATUS.get(run.status, run.status)}."
+    yield f"Run {run.run_id} ({header.job}), begun {moment(header.started)}: {_STATUS.get(run.status, run.status)}."
     if header.start or header.end:
-        since = _time(header.start) if header.start else "the beginning"
-        yield f"Window: from {since} {f'to before {_time(header.end)}' if header.end else 'on'}."
+        since = moment(header.start) if header.start else "the beginning"
+        yield f"Window: from {since} {f'to before {moment(header.end)}' if header.end else 'on'}."
     if header.watermark and run.status == "complete":
-        yield f"Watermark: {_time(header.watermark)}."
+        yield f"Watermark: {moment(header.watermark)}."
 
 
 _STATUS: Mapping[str, str] = {
@@ -126,7 +123,3 @@ def show_runs(runs: Iterable[PastRun], screen: Screen) -> None:
     if len(places) == 1:
         screen.say()
         screen.say(f"All went to {places.pop()}.")
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

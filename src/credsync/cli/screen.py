@@ -134,8 +134,7 @@ def _find_widths(table: Table, width: int, levels: Sequence[int]) -> list[int] |
 
     A course key in two pieces cannot be copied. Left to itself, rich breaks whatever is longest.
     """
-    texts = [[column.heading for column in table.columns], *([_text(cell) for cell in row] for row in table.rows)]
-    columns = list(zip(*texts, strict=True))
+    columns = list(zip(*_texts(table), strict=True))
     whole = [max(map(len, cells)) for cells in columns]
     words = [max(len(word) for cell in cells for word in cell.split() or [""]) for cells in columns]
     for most in levels:
@@ -178,7 +177,7 @@ def _styled(cell: Cell, column: Column) -> Text:
 
 def _iter_aligned(table: Table) -> Iterator[str]:
     """Yield a table's lines for a file, as wide as they come."""
-    rows = [[column.heading for column in table.columns], *([_text(cell) for cell in row] for row in table.rows)]
+    rows = _texts(table)
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     for row in rows:
         cells = (
@@ -186,6 +185,11 @@ def _iter_aligned(table: Table) -> Iterator[str]:
             for column, cell, width in zip(table.columns, row, widths, strict=True)
         )
         yield "  ".join(cells).rstrip()
+
+
+def _texts(table: Table) -> list[list[str]]:
+    """Return what is in a table, row by row, its headings first."""
+    return [[column.heading for column in table.columns], *([_text(cell) for cell in row] for row in table.rows)]
 
 
 def _text(cell: Cell) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from credsync.planning import DeferReason
 from credsync.rules import SkipReason
 from credsync.updates import INTERRUPTED, SINK_UNAVAILABLE
 
-__all__ = ["counted", "explain_reason", "plural"]
+__all__ = ["counted", "explain_reason", "moment", "plural"]
 
 _MEANINGS: Mapping[str, str] = {
     SkipReason.OTHER_SITE: "its organisation is not one of the site's",
@@ -34,6 +35,11 @@ _MEANINGS: Mapping[str, str] = {
 def explain_reason(reason: str) -> str:
     """Say what a reason means; nothing where it speaks for itself, as a sink's own words do."""
     return _MEANINGS.get(reason, "")
+
+
+def moment(value: datetime) -> str:
+    """Write a time in UTC, to the second."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def plural(noun: str) -> str:

@@ -170,13 +170,9 @@ def is_current(connection: Connection, migrations: Sequence[Migration] = MIGRATI
     return version == len(migrations)
 
 
-def is_set_up(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> bool:
-    """Whether there is a ledger, of this version or an older one.
-
-    Raises:
-        ConfigurationError: If it is of a newer one than this credsync knows.
-    """
-    return is_current(connection, migrations) or _version(connection) > 0
+def is_set_up(connection: Connection) -> bool:
+    """Whether there is a ledger, of whatever version."""
+    return _version(connection) > 0
 
 
 def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

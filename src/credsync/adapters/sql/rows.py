@@ -89,11 +89,13 @@ def _read_grade(row: Sequence[Any]) -> dict[str, Any]:
         "percent_grade": percent,
         "letter_grade": letter,
         "modified": to_moment(modified),
-        "context": _read_context(course_id, *beside[: len(GRADES.beside)]) if beside else None,
+        "context": _read_context(course_id, *beside) if beside else None,
     }
 
 
-def _read_context(course_id: str, certified: str | None, mode: Any, status: Any, username: Any) -> GradeContext | None:
+def _read_context(
+    course_id: str, certified: str | None, mode: Any, status: Any, username: Any, *_order: object
+) -> GradeContext | None:
     """Read what stands beside a grade. Whatever is odd there is left for a look-up, which can name its record.
 
     MySQL joins course runs that differ in upper and lower case.

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from credsync.cli.page.bins import Bin, iter_marks, scale_of
 from credsync.cli.page.markup import Markup, element
-from credsync.cli.page.words import VERDICTS, moment, number
-from credsync.cli.wording import counted
+from credsync.cli.page.words import VERDICTS, number
+from credsync.cli.wording import counted, moment
 from credsync.report import Verdict
 
 __all__ = ["patterns", "share_bar", "swatch", "time_chart"]

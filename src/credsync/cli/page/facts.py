@@ -8,9 +8,9 @@ from datetime import datetime
 from credsync.cli.page.charts import swatch
 from credsync.cli.page.markup import Child, Markup, element, fragment
 from credsync.cli.page.tables import Heading, row_heading, section, table
-from credsync.cli.page.words import moment, number, reason_in_words
+from credsync.cli.page.words import number, reason_in_words
 from credsync.cli.redaction import hide_passwords
-from credsync.cli.wording import counted
+from credsync.cli.wording import counted, moment
 from credsync.history import PastRun
 from credsync.report import Failure, Report, Verdict
 

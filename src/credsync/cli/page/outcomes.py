@@ -10,17 +10,16 @@ from credsync.cli.page.headline import Headline, headline_of
 from credsync.cli.page.markup import Markup, element, fragment
 from credsync.cli.page.tables import VERDICT_HEADINGS, Heading, number_cell, row_heading, section, table
 from credsync.cli.page.words import (
-    GIVEN_UP,
     MEANINGS,
     VERDICTS,
     duration,
-    moment,
     number,
     reason_in_words,
     share,
 )
 from credsync.cli.redaction import hide_passwords
-from credsync.cli.wording import counted, plural
+from credsync.cli.wording import counted, moment, plural
+from credsync.delivery import GIVEN_UP
 from credsync.history import PastRun
 from credsync.report import Report, Verdict
 

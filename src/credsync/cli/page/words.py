@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from credsync.cli.wording import explain_reason
+from credsync.delivery import GIVEN_UP
 from credsync.report import Verdict
 
-__all__ = ["GIVEN_UP", "MEANINGS", "VERDICTS", "duration", "moment", "number", "reason_in_words", "share"]
+__all__ = ["MEANINGS", "VERDICTS", "duration", "number", "reason_in_words", "share"]
 
 VERDICTS = (Verdict.SENT, Verdict.UNCHANGED, Verdict.SKIPPED, Verdict.DEFERRED, Verdict.REJECTED, Verdict.FAILED)
 """All verdicts, the best first."""
@@ -21,10 +22,6 @@ MEANINGS: Mapping[Verdict, str] = {
     Verdict.DEFERRED: "not yet; tried again",
     Verdict.FAILED: "broken or given up",
 }
-
-
-GIVEN_UP = "given up: "
-"""What the reason of a failure begins with that was deferred for too long."""
 
 
 def reason_in_words(reason: str) -> str:
@@ -55,11 +52,6 @@ def share(part: int, whole: int) -> str:
         return "100 %" if part else "0 %"
     percentage = f"{100 * part / whole:.1f} %"
     return {"0.0 %": "<0.1 %", "100.0 %": ">99.9 %"}.get(percentage, percentage)
-
-
-def moment(value: datetime) -> str:
-    """Write a time in UTC, to the second."""
-    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def duration(length: timedelta) -> str:
