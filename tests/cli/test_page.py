@@ -129,6 +129,19 @@ def test_shows_failures_in_full() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "advice", "other"),
+    [
+        ("given up: grade_not_visible", "rejected or given up needs a hand", "wrong in the source"),
+        ("invalid modified", "wrong in the source is to be mended there", "given up needs a hand"),
+    ],
+)
+def test_says_what_is_to_be_done_about_failures(reason: str, advice: str, other: str) -> None:
+    """A letter waits for what was given up; what is wrong in the source has none."""
+    texts = " ".join(Page.of(past_run({("grade", "course-v1:X+Y+Z", "failed", reason): 1})).texts)
+    assert (advice in texts, other in texts) == (True, False)
+
+
+@pytest.mark.parametrize(
     ("status", "stopped", "headline"),
     [
         ("complete", None, "Complete, with 1 failure"),

@@ -102,6 +102,13 @@ def test_explain_takes_the_programs_of_the_catalog_service(bench: ServiceBench) 
     assert f"grade in {run} for user {user}: would be " in told.stdout
 
 
+def test_what_the_library_warns_of_says_who_speaks(bench: ServiceBench) -> None:
+    """In a log of many programs, a line names its own."""
+    bench.service.faults.add(html_error(403))
+    lines = bench.call("notify", bench.campus, "--all", status=3).stderr.splitlines()
+    assert [line.startswith("credsync: ") for line in lines if "nothing more is sent" in line] == [True]
+
+
 def test_an_estimate_comes_before_the_run(bench: ServiceBench) -> None:
     """How many requests there may be, and how long they take, is said beside the report."""
     result = bench.call("notify", bench.campus, "--all", "--rate-grades", "90000", "--rate-credentials", "90000")

@@ -67,6 +67,15 @@ def test_nothing_sent_is_all_missing(directory: Path) -> None:
     assert found["kinds"]["grade"]["right"] == 0
 
 
+def test_findings_that_are_not_shown_are_counted(directory: Path) -> None:
+    """Nobody takes the first twenty for all."""
+    with serving(directory) as bench:
+        total = len(bench.call_json("verify", bench.campus, "--all", status=1)["findings"])
+        shown = bench.call("verify", bench.campus, "--all", status=1).stdout
+    assert total > 20
+    assert f"These are the first 20 of {total} findings; --json tells more." in shown
+
+
 def spoil(bench: ServiceBench) -> None:
     """Let the service hold an older grade, no certificate of one kind, and one of a learner without any in its run."""
     bench.execute("UPDATE grades_persistentcoursegrade SET percent_grade = 0.4242 WHERE id % 2 = 0")
