@@ -23,6 +23,9 @@ from credsync.cli import main
 EARLIEST, LATEST = 0.2, 0.9
 """When a child is killed at the earliest and the latest, as shares of what an undisturbed run takes."""
 
+FIRST = 0.4
+"""How much of that counts for the first child of a run: other load may have made the undisturbed run a long one."""
+
 PATIENCE = 1.05
 """By how much longer the next child of a run may live, so that each run comes to its end."""
 
@@ -64,7 +67,7 @@ def measure(run: Sequence[str]) -> float:
 
 def run_to_the_end(run: Sequence[str], duration: float, chance: random.Random) -> int:
     """Do a run, and go on with it as often as it is killed; return how often that was."""
-    killed, resume = 0, False
+    killed, resume, duration = 0, False, FIRST * duration
     while True:
         status, said = live([*run, "--resume"] if resume else run, chance.uniform(EARLIEST, LATEST) * duration)
         if status == -signal.SIGKILL:
