@@ -15,7 +15,7 @@ from typing_extensions import override
 from credsync.adapters.memory import MemoryLedger
 from credsync.delivery import Courier
 from credsync.errors import SinkRejectedError, SinkUnavailableError, SourceError
-from credsync.ledger import Entry, EntryState, PageRecord
+from credsync.ledger import Entry, EntryState, Known, PageRecord
 from credsync.planning import DeferReason, Plan
 from credsync.report import Tally
 from credsync.updates import (
@@ -52,10 +52,10 @@ class WatchedLedger(MemoryLedger):
         super().record(page)
 
     @override
-    def find_entries(self, keys: Collection[UpdateKey]) -> Mapping[UpdateKey, Entry]:
-        """Find entries, and write the question down."""
-        self.asked.append(keys)
-        return super().find_entries(keys)
+    def look_up(self, asked: Mapping[UpdateKey, Update | None]) -> Known:
+        """Look up what is known, and write the question down."""
+        self.asked.append(asked)
+        return super().look_up(asked)
 
 
 @define
@@ -93,8 +93,9 @@ class TestLedger:
     def test_is_asked_once_a_page(self) -> None:
         """One look-up serves updates and deferrals."""
         way = Round()
-        way.go(GRADE, evolve(GRADE, user_id=2), defer=[UpdateKey("grade", 3, INTRO)])
-        assert [set(keys) for keys in way.ledger.asked] == [{("grade", user_id, INTRO) for user_id in (1, 2, 3)}]
+        other, waiting = evolve(GRADE, user_id=2), UpdateKey("grade", 3, INTRO)
+        way.go(GRADE, other, defer=[waiting])
+        assert way.ledger.asked == [{GRADE.key: GRADE, other.key: other, waiting: None}]
 
     def test_is_not_asked_about_nothing(self) -> None:
         """An empty page costs no look-up."""
@@ -107,7 +108,7 @@ class TestLedger:
 
         class BrokenLedger(MemoryLedger):
             @override
-            def find_entries(self, keys: Collection[UpdateKey]) -> Mapping[UpdateKey, Entry]:
+            def look_up(self, asked: Mapping[UpdateKey, Update | None]) -> Known:
                 raise SourceError("disk gone")
 
         sink = ScriptedSink()
@@ -377,6 +378,14 @@ class TestDeferrals:
         assert way.go(defer=[KEY], at=late, give_up_after=timedelta(days=7)) == [("skipped", "dead_letter")]
         again = way.go(defer=[KEY], at=late, give_up_after=timedelta(days=7), again=True)
         assert again == [("failed", "given up: learner_not_visible")]
+
+    def test_beside_the_same_update_keep_what_was_delivered_before(self) -> None:
+        """A page may hold a key twice, and one of the two cannot be decided yet: the sink still has what it has."""
+        way = Round()
+        way.go(GRADE)
+        assert way.go(GRADE, defer=[KEY]) == [("deferred", "learner_not_visible"), ("unchanged", "")]
+        assert (way.entry.state, way.entry.fingerprint) == (EntryState.DEFERRED, GRADE.fingerprint)
+        assert way.entry.source_time == GRADE.source_time
 
     def test_are_given_up_where_the_sink_keeps_deferring(self) -> None:
         """A learner the service never comes to know is a dead letter some day; it is tried again whenever it comes."""

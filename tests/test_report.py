@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from credsync.errors import AdapterError, InvalidRecordError, NotificationError, RecordName, SinkRejectedError
 from credsync.report import SCHEMA_VERSION, Failure, Report, Stopped, Tally, Verdict
+from credsync.updates import UpdateKey
 from tests.campus_builders import INTRO, NOW, PROGRAM
 
 REJECTED = Failure(record=RecordName("grade", 1, INTRO), verdict=Verdict.REJECTED, reason="no such run", status=404)
@@ -239,6 +240,17 @@ class TestTally:
             ("grade", INTRO, "rejected", "other reasons"): 1,
             ("certificate", "row 12", "failed", "mode: none"): 1,
         }
+
+    def test_counts_many_of_one_end(self, caplog: pytest.LogCaptureFixture) -> None:
+        """As many calls for one record would, and with a line for each where that is wanted, in their order."""
+        caplog.set_level(logging.INFO, "credsync")
+        keys = [UpdateKey("grade", 2, INTRO), UpdateKey("grade", 1, INTRO), UpdateKey("certificate", 1, INTRO)]
+        quiet, verbose = Tally(), Tally(verbose=True)
+        for tally in (quiet, verbose):
+            tally.count_all(keys, Verdict.UNCHANGED)
+        one_by_one = Counter((kind, target, "unchanged", "") for kind, _, target in keys)
+        assert quiet.counts == verbose.counts == one_by_one
+        assert caplog.messages == [f"{key}: unchanged" for key in keys]
 
     def test_takes_another_in(self) -> None:
         """Nothing is lost where two become one."""

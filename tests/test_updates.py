@@ -39,9 +39,9 @@ AWARD = ProgramAward(user_id=7, username="ada", program_uuid=PROGRAM, visible_da
 REVOCATION = ProgramRevocation(user_id=7, username="ada", program_uuid=PROGRAM)
 SOME_UPDATES: list[Update] = [CERTIFICATE, GRADE, AWARD, REVOCATION]
 KNOWN_FINGERPRINTS = [
-    "5e38893fc4df557ffd6134f8b34aa1fe",
-    "09a11798bc81d24d0a9c13d9fff7cd0e",
-    "a8be60a5589a5c830590cf21f13d6b4d",
+    "a65fe71a7dfc60ec70423d05ce61e9bb",
+    "39112ce08dd3691befba958aff759d5b",
+    "8206194161db793562960a2678c70764",
     "de53e2389243ae3f7cdc894c91c98fed",
 ]
 every_update = pytest.mark.parametrize("update", SOME_UPDATES, ids=lambda update: type(update).__name__)

@@ -317,7 +317,7 @@ def test_a_repair_sends_what_is_wrong() -> None:
     assert sent == [("certificate", 7, OTHER), ("certificate", 8, RUN)]
     assert found.repair is not None
     assert found.repair.total("sent") == 2
-    assert ledger.find_entries(sent).keys() == set(sent)
+    assert ledger.look_up(dict.fromkeys(sent)).entries.keys() == set(sent)
 
 
 @pytest.mark.parametrize("ledger", [None, MemoryLedger()])

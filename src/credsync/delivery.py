@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from attrs import define, evolve, field, frozen
 
 from credsync.errors import SinkRejectedError, SinkUnavailableError, isolated
-from credsync.ledger import Entry, EntryState, Ledger, PageRecord
+from credsync.ledger import Entry, EntryState, Known, Ledger, PageRecord
 from credsync.planning import Plan
 from credsync.ports import CredentialSink
 from credsync.report import Tally, Verdict
@@ -74,15 +74,19 @@ class Courier:
             AdapterError: If the ledger cannot be read or written; nothing was sent.
         """
         updates = _newest_of_each_key(plan)
-        known = self._find_entries([*updates, *(key for key, _ in plan.deferrals)])
-        parcel = _Parcel(self, plan.tally, known, at)
-        fresh = {key: update for key, update in updates.items() if parcel.is_fresh(key, update)} if known else updates
-        parcel.doubt(fresh)
-        answers, unavailable = self._hand_over(list(fresh.values())) if fresh else ([], None)
+        known = self._look_up(updates, [key for key, _ in plan.deferrals])
+        parcel = _Parcel(self, plan.tally, known.entries, at)
+        plan.tally.count_all(known.unchanged, Verdict.UNCHANGED)
+        for key in known.unchanged:
+            del updates[key]
+        if known.entries:
+            updates = {key: update for key, update in updates.items() if parcel.is_fresh(key, update)}
+        parcel.doubt(updates)
+        answers, unavailable = self._hand_over(list(updates.values())) if updates else ([], None)
         if not unavailable and any(map(_was_out_of_reach, answers)):
             waits = [answer.retry_after for answer in answers if isinstance(answer, Deferred) and answer.retry_after]
             unavailable = SinkUnavailableError("the sink became unavailable within a page", max(waits, default=None))
-        for (key, update), answer in zip(fresh.items(), answers, strict=True):
+        for (key, update), answer in zip(updates.items(), answers, strict=True):
             parcel.settle(key, update, answer)
         for key, reason in plan.deferrals:
             parcel.put_off(key, reason)
@@ -99,8 +103,11 @@ class Courier:
         """Whether a record that has been deferred for so long is to be given up."""
         return self.give_up_after is not None and wait > self.give_up_after
 
-    def _find_entries(self, keys: Sequence[UpdateKey]) -> Mapping[UpdateKey, Entry]:
-        return self.ledger.find_entries(keys) if self.ledger and keys else {}
+    def _look_up(self, updates: Mapping[UpdateKey, Update], deferred: Sequence[UpdateKey]) -> Known:
+        """Ask the ledger about a page, if there is any of both. What is deferred or forced is not compared."""
+        asked = dict.fromkeys(updates) if self.force else updates
+        asked = {**asked, **dict.fromkeys(deferred)}
+        return self.ledger.look_up(asked) if self.ledger and asked else Known()
 
     def _hand_over(self, updates: Sequence[Update]) -> tuple[Sequence[Outcome | _Broken], SinkUnavailableError | None]:
         """Give a batch to the sink; whatever it does, each update has an answer."""

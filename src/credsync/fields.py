@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
 
 from opaque_keys.edx.keys import CourseKey
 
 __all__ = [
+    "EPOCH",
     "MAX_COURSE_KEY_LENGTH",
+    "MICROSECOND",
     "Objection",
     "check_course_key",
     "check_fraction",
     "check_text",
     "check_user_id",
     "check_utc",
+    "get_micros",
     "to_fraction",
+    "to_micros",
     "to_utc",
 ]
 
 MAX_COURSE_KEY_LENGTH = 255
 """Characters in a course key: the width of `course_id` in the LMS tables and of `CourseRun.key` in the Credentials
 service."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+MICROSECOND = timedelta(microseconds=1)
 
 Objection: TypeAlias = tuple[str, str] | None
 """What is wrong with a value: the field and the reason."""
@@ -52,6 +60,16 @@ def to_utc(value: datetime | None) -> datetime | None:
         return value.astimezone(UTC)
     except OverflowError:
         return value
+
+
+def to_micros(moment: datetime | None) -> int | None:
+    """Return an aware time as whole microseconds since 1970 (UTC): exact, and the same whatever its zone."""
+    return None if moment is None else get_micros(moment)
+
+
+def get_micros(moment: datetime) -> int:
+    """Return a time, which is there, as whole microseconds since 1970."""
+    return (moment - EPOCH) // MICROSECOND
 
 
 def check_utc(name: str, value: object) -> Objection:

@@ -10,9 +10,9 @@ from typing import Protocol
 from attrs import field, frozen
 
 from credsync.paging import Cursor, PageSource
-from credsync.updates import UpdateKey
+from credsync.updates import Update, UpdateKey
 
-__all__ = ["Entry", "EntryState", "Ledger", "PageRecord", "RunHeader", "RunState"]
+__all__ = ["Entry", "EntryState", "Known", "Ledger", "PageRecord", "RunHeader", "RunState"]
 
 
 class EntryState(StrEnum):
@@ -56,6 +56,27 @@ class Entry:
     status: int | None = None
     since: datetime | None = None
     tries: int = 0
+
+    def knows(self, update: Update) -> bool:
+        """Whether the sink has just this update: the same payload, of the same time."""
+        return (
+            self.state is EntryState.DELIVERED
+            and self.fingerprint == update.fingerprint
+            and self.source_time == update.source_time
+        )
+
+
+@frozen(kw_only=True)
+class Known:
+    """What a ledger knows of some keys.
+
+    Attributes:
+        unchanged: The keys whose entry knows the update that was asked about, in the order in which they were asked.
+        entries: The entries of all other keys that are known.
+    """
+
+    unchanged: Sequence[UpdateKey] = ()
+    entries: Mapping[UpdateKey, Entry] = field(factory=dict)
 
 
 @frozen(kw_only=True)
@@ -147,8 +168,14 @@ class Ledger(Protocol):
         """
         ...
 
-    def find_entries(self, keys: Collection[UpdateKey]) -> Mapping[UpdateKey, Entry]:
-        """Return what is known of some keys, in one look-up; an unknown one is absent.
+    def look_up(self, asked: Mapping[UpdateKey, Update | None]) -> Known:
+        """Return what is known of some keys, in one look-up.
+
+        Most of what a run meets is unchanged. So the ledger compares, and builds no entry where it finds nothing new.
+
+        Args:
+            asked: For each key the update in hand, to be compared with its entry (`Entry.knows`). None asks for the
+                entry as it is.
 
         Raises:
             AdapterError: If the ledger cannot be read.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -158,6 +158,15 @@ class Tally:
         if self.verbose:
             ending = verdict.foretold if self.is_rehearsal else verdict
             logger.info("%s in %s for user %s: %s%s", kind, target, user_id, ending, reason and f" ({reason})")
+
+    def count_all(self, keys: Collection[tuple[str, int, str]], verdict: Verdict) -> None:
+        """Count the end of some records that ended in the same way."""
+        if self.verbose:
+            for key in keys:
+                self.count(*key, verdict)
+        else:
+            for (kind, target), records in Counter((kind, target) for kind, _, target in keys).items():
+                self.counts[kind, target, verdict, ""] += records
 
     def fail(
         self,

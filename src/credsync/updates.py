@@ -7,13 +7,14 @@ service knows learners by; no `repr` shows it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
 from attrs import field, frozen
 from typing_extensions import override
 
+from credsync.fields import to_micros
 from credsync.model import CertificateStatus
 
 __all__ = [
@@ -54,13 +55,12 @@ class UpdateKey(NamedTuple):
         return f"{self.kind} in {self.target} for user {self.user_id}"
 
 
+_AWARDED = CertificateStatus.DOWNLOADABLE
+
+
 def _fingerprint(*facts: object) -> str:
     """Digest facts in their plainest form: equal facts give equal digests, whatever type carries them."""
     return blake2b(repr(facts).encode(), digest_size=16).hexdigest()
-
-
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else value.astimezone(UTC).isoformat()
 
 
 @frozen(kw_only=True)
@@ -100,12 +100,12 @@ class CertificateUpdate:
     @property
     def is_awarded(self) -> bool:
         """Whether the credentials service is to show the certificate; it knows awarded and revoked, nothing between."""
-        return self.status == CertificateStatus.DOWNLOADABLE
+        return self.status == _AWARDED
 
     @property
     def fingerprint(self) -> str:
         """A digest of what the service would store: equal digests, nothing to send."""
-        return _fingerprint(self.username, str(self.mode), self.is_awarded, _moment(self.date_override))
+        return _fingerprint(self.username, str(self.mode), self.is_awarded, to_micros(self.date_override))
 
 
 @frozen(kw_only=True)
@@ -146,7 +146,7 @@ class GradeUpdate:
     def fingerprint(self) -> str:
         """A digest of what the service would store: equal digests, nothing to send."""
         letter = str(self.letter_grade or "")  # None and empty are one on the wire
-        moment = _moment(self.source_time)
+        moment = to_micros(self.source_time)
         return _fingerprint(self.username, letter, float(self.percent_grade), self.verified, moment)
 
 
@@ -180,7 +180,7 @@ class ProgramAward:
     @property
     def fingerprint(self) -> str:
         """A digest of what the service would store: equal digests, nothing to send."""
-        return _fingerprint(self.username, "awarded", _moment(self.visible_date))
+        return _fingerprint(self.username, "awarded", to_micros(self.visible_date))
 
 
 @frozen(kw_only=True)

@@ -18,8 +18,9 @@ from credsync.model import Certificate, Grade
 from credsync.paging import PageSource, iter_pages
 from credsync.ports import RecordKey
 from credsync.selection import Selection
-from credsync.updates import CertificateUpdate, Delivered, UpdateKey
+from credsync.updates import CertificateUpdate, Delivered, Update, UpdateKey
 from tests.campus_builders import ADVANCED, ELSEWHERE, FRESH, INTRO, NOW, OLD, cert, grade, learner
+from tests.look_ups import answer_to, every_look_up
 
 DAY = timedelta(days=1)
 
@@ -131,9 +132,16 @@ class TestLedger:
         ledger = MemoryLedger()
         ledger.begin(HEADER)
         ledger.record(page_of(deferred(KEY), deferred(OTHER)))
-        assert ledger.find_entries([KEY, UpdateKey("grade", 9, INTRO)]) == {KEY: deferred(KEY)}
+        assert ledger.look_up(dict.fromkeys([KEY, UpdateKey("grade", 9, INTRO)])).entries == {KEY: deferred(KEY)}
         ledger.record(page_of(Entry(key=OTHER, state=EntryState.DELIVERED), resolved=[KEY, UpdateKey("grade", 9, "x")]))
-        assert ledger.find_entries([KEY, OTHER]) == {OTHER: Entry(key=OTHER, state=EntryState.DELIVERED)}
+        delivered = Entry(key=OTHER, state=EntryState.DELIVERED)
+        assert ledger.look_up(dict.fromkeys([KEY, OTHER])).entries == {OTHER: delivered}
+
+    @every_look_up
+    def test_knows_an_update_that_is_the_same(self, entry: Entry, asked: Update | None, is_unchanged: bool) -> None:
+        """It compares as a durable one does."""
+        ledger = MemoryLedger(entries={entry.key: entry})
+        assert ledger.look_up({entry.key: asked}) == answer_to(entry, is_unchanged)
 
     def test_lists_what_is_pending(self) -> None:
         """By state, and by kind where that is asked for, in pages."""

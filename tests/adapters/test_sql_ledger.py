@@ -15,12 +15,13 @@ from sqlalchemy.exc import OperationalError
 
 from credsync.adapters.sql import SqlHistory, SqlLedger
 from credsync.errors import AdapterError, ConfigurationError
-from credsync.ledger import Entry, EntryState, PageRecord, RunHeader, RunState
+from credsync.ledger import Entry, EntryState, Known, PageRecord, RunHeader, RunState
 from credsync.paging import PageSource, iter_pages
 from credsync.report import KEPT_FAILURES, Failure, Verdict
-from credsync.updates import UpdateKey
+from credsync.updates import Update, UpdateKey
 from tests.adapters.edx_database import explain, recorded
 from tests.campus_builders import FRESH, INTRO, NOW, OLD
+from tests.look_ups import answer_to, every_look_up
 
 SCOPE = {"selection": {"user_ids": None}, "notify_programs": False}
 HEADER = RunHeader(scope=SCOPE, started=NOW)
@@ -66,7 +67,7 @@ def page(*entries: Entry, **facts: Any) -> PageRecord:
 
 def find(ledger: SqlLedger, *keys: UpdateKey) -> list[Entry]:
     """Return what is known of keys, in their order; an unknown one is left out."""
-    found = ledger.find_entries(keys)
+    found = ledger.look_up(dict.fromkeys(keys)).entries
     return [found[key] for key in keys if key in found]
 
 
@@ -122,13 +123,24 @@ class TestEntries:
         """Who asks for some keys hears nothing of their learners' other ones."""
         ledger.record(page(entry(1), entry(1, kind="certificate"), entry(1, run="a/b/c"), entry(2)))
         assert find(ledger, entry(1).key, entry(3).key) == [entry(1)]
-        assert ledger.find_entries([]) == {}
+
+    def test_nobody_asks_for_are_not_looked_for(self, ledger: SqlLedger) -> None:
+        """An empty question has an empty answer."""
+        assert ledger.look_up({}) == Known(unchanged=[])
+
+    @every_look_up
+    def test_know_an_update_that_is_the_same(
+        self, ledger: SqlLedger, entry: Entry, asked: Update | None, is_unchanged: bool
+    ) -> None:
+        """What the sink has, to the payload and the time, is unchanged; of all else, the entry tells more."""
+        ledger.record(page(entry))
+        assert ledger.look_up({entry.key: asked}) == answer_to(entry, is_unchanged)
 
     def test_are_found_however_many_are_asked_for(self, ledger: SqlLedger) -> None:
         """A page may be larger than what a statement takes in parameters: 65,535 on PostgreSQL."""
         ledger.record(page(entry(1), entry(70_000)))
         keys = [entry(user_id).key for user_id in range(70_001)]
-        assert ledger.find_entries(keys).keys() == {entry(1).key, entry(70_000).key}
+        assert ledger.look_up(dict.fromkeys(keys)).entries.keys() == {entry(1).key, entry(70_000).key}
 
     def test_may_hold_what_a_database_cannot(self, ledger: SqlLedger) -> None:
         """A sink's reason is anybody's text: what no database stores does not stop a run."""

@@ -44,7 +44,7 @@ def use(database: Any) -> int:
     """Open a ledger, begin a run and look at all that it knows."""
     with closing(SqlLedger(database)) as ledger:
         ledger.begin(HEADER)
-        return len(ledger.find_entries(KEYS))
+        return len(ledger.look_up(dict.fromkeys(KEYS)).entries)
 
 
 @contextmanager
@@ -112,7 +112,7 @@ class TestSchema:
             ledger.begin(HEADER)
             ledger.record(PageRecord(entries=[entry], counts={("grade", INTRO, "rejected", "нет 🎓"): 1}, at=NOW))
             ledger.finish("stopped", NOW, "нет 🎓")
-            assert ledger.find_entries([entry.key]) == {entry.key: entry}
+            assert ledger.look_up({entry.key: None}).entries == {entry.key: entry}
 
 
 @contextmanager
@@ -165,7 +165,7 @@ class TestFile:
         with closing(SqlLedger(read_only)) as ledger:
             with refused(ConfigurationError, "it is read-only"):
                 ledger.begin(HEADER)
-            assert len(ledger.find_entries(KEYS)) == len(KEYS)
+            assert len(ledger.look_up(dict.fromkeys(KEYS)).entries) == len(KEYS)
         assert use(path) == len(KEYS)
 
     def test_that_somebody_else_writes_to(self, path: Path) -> None:
@@ -177,7 +177,7 @@ class TestFile:
             with refused(AdapterError, "it is locked by another process"):
                 ledger.record(PageRecord(resolved=KEYS, at=NOW))
             writer.commit()
-            assert len(ledger.find_entries(KEYS)) == len(KEYS) - 1
+            assert len(ledger.look_up(dict.fromkeys(KEYS)).entries) == len(KEYS) - 1
         engine.dispose()
 
 

@@ -240,7 +240,7 @@ class LawMachine(RuleBasedStateMachine):
                 assert is_pending or (held and held.fingerprint == update.fingerprint), "the window has a gap"
 
     def _entries(self) -> Mapping[UpdateKey, Entry]:
-        return self.ledger.ledger.find_entries(UPDATE_KEYS)
+        return self.ledger.ledger.look_up(dict.fromkeys(UPDATE_KEYS)).entries
 
     def _pending(self, state: EntryState) -> set[UpdateKey]:
         pages = iter_pages(self.ledger.ledger.pending(state), 5)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from attrs import define, field
 
 from credsync.adapters.memory import MemorySink
-from credsync.ledger import Entry, EntryState, Ledger, PageRecord, RunHeader, RunState
+from credsync.ledger import Entry, EntryState, Known, Ledger, PageRecord, RunHeader, RunState
 from credsync.paging import PageSource
 from credsync.updates import (
     CertificateUpdate,
@@ -135,10 +135,10 @@ class WatchedLedger:
         self.status = status
         self.sink.campus.fate.meet("finished")
 
-    def find_entries(self, keys: Collection[UpdateKey]) -> Mapping[UpdateKey, Entry]:
-        """Find entries."""
+    def look_up(self, asked: Mapping[UpdateKey, Update | None]) -> Known:
+        """Look up what is known."""
         self.sink.campus.fate.meet("entries")
-        return self.ledger.find_entries(keys)
+        return self.ledger.look_up(asked)
 
     def record(self, page: PageRecord) -> None:
         """Write a page down."""

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from attrs import define, evolve, field, frozen
 
 from credsync.errors import ConfigurationError
-from credsync.ledger import Entry, EntryState, PageRecord, RunHeader, RunState
+from credsync.ledger import Entry, EntryState, Known, PageRecord, RunHeader, RunState
 from credsync.model import Certificate, Grade, Learner
 from credsync.paging import Cursor, Page
 from credsync.ports import RecordKey
@@ -148,7 +148,7 @@ class MemoryLedger:
         tried_in: The run that last tried each key.
 
     Example:
-        >>> MemoryLedger().find_entries([])
+        >>> MemoryLedger().look_up({}).entries
         {}
     """
 
@@ -194,9 +194,13 @@ class MemoryLedger:
         """Return up to where the last complete run of a scope has seen everything; None before the first."""
         return self.watermarks.get(_to_text(scope))
 
-    def find_entries(self, keys: Collection[UpdateKey]) -> Mapping[UpdateKey, Entry]:
+    def look_up(self, asked: Mapping[UpdateKey, Update | None]) -> Known:
         """Return what is known."""
-        return {key: self.entries[key] for key in keys if key in self.entries}
+        found = {key: entry for key in asked if (entry := self.entries.get(key))}
+        unchanged = [key for key, update in asked.items() if update and key in found and found[key].knows(update)]
+        for key in unchanged:
+            del found[key]
+        return Known(unchanged=unchanged, entries=found)
 
     def record(self, page: PageRecord) -> None:
         """Write a page down."""

@@ -20,9 +20,9 @@ from credsync.adapters.sql.faults import translating
 from credsync.adapters.sql.ledger_entries import (
     PendingEntries,
     drop_entries,
-    find_entries,
     forget_entries,
     keep_entries,
+    look_up,
 )
 from credsync.adapters.sql.ledger_tables import (
     MAX_REASON_LENGTH,
@@ -32,22 +32,21 @@ from credsync.adapters.sql.ledger_tables import (
     entries,
     failures,
     get_datetime,
-    get_micros,
     get_text,
     is_current,
     migrate,
     runs,
     timeline,
     to_datetime,
-    to_micros,
     to_text,
 )
 from credsync.adapters.sql.run_lock import take_lock
 from credsync.adapters.sql.upsert import upsert
 from credsync.errors import AdapterError, ConfigurationError, CredsyncError
-from credsync.ledger import Entry, EntryState, PageRecord, RunHeader, RunState
+from credsync.fields import get_micros, to_micros
+from credsync.ledger import EntryState, Known, PageRecord, RunHeader, RunState
 from credsync.report import KEPT_FAILURES
-from credsync.updates import UpdateKey
+from credsync.updates import Update, UpdateKey
 
 __all__ = ["SqlLedger"]
 
@@ -138,10 +137,10 @@ class SqlLedger:
         finally:
             self._release()
 
-    def find_entries(self, keys: Collection[UpdateKey]) -> Mapping[UpdateKey, Entry]:
+    def look_up(self, asked: Mapping[UpdateKey, Update | None]) -> Known:
         """Return what is known of some keys."""
         with self._translating(), self._connection.begin():
-            return find_entries(self._connection, self._destination_id, keys)
+            return look_up(self._connection, self._destination_id, asked)
 
     def record(self, page: PageRecord) -> None:
         """Write down what became of a page, in one transaction."""

@@ -7,15 +7,16 @@ from functools import lru_cache
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Delete, Dialect, Select, Update, and_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import Connection, Dialect, Select, UpdateBase, and_, bindparam, or_, select, tuple_
 
-from credsync.adapters.sql.ledger_tables import entries, to_datetime, to_micros, to_text
+from credsync.adapters.sql.ledger_tables import entries, to_datetime, to_text
 from credsync.adapters.sql.upsert import upsert
-from credsync.ledger import Entry, EntryState
+from credsync.fields import to_micros
+from credsync.ledger import Entry, EntryState, Known
 from credsync.paging import Cursor, Page
-from credsync.updates import UpdateKey
+from credsync.updates import Update, UpdateKey
 
-__all__ = ["PendingEntries", "drop_entries", "find_entries", "forget_entries", "keep_entries"]
+__all__ = ["PendingEntries", "drop_entries", "forget_entries", "keep_entries", "look_up"]
 
 USERS_AT_ONCE = 10_000
 """Learners in one statement; PostgreSQL takes 65,535 parameters, SQLite 32,766."""
@@ -49,26 +50,45 @@ _IS_PENDING = and_(
     entries.c.state != EntryState.DELIVERED.value,
 )
 
-_DROP = delete(entries).where(_IS_PENDING)
+_DROP = entries.delete().where(_IS_PENDING)
 
 _SETTLE = (
-    update(entries)
+    entries.update()
     .where(_IS_PENDING, or_(entries.c.fingerprint.is_not(None), entries.c.source_time.is_not(None)))
     .values(state=EntryState.DELIVERED.value, failed_fingerprint=None, reason=None, status=None, since=None, tries=0)
 )
 
 _STATES = {state.value: state for state in EntryState}
 
+_DELIVERED = EntryState.DELIVERED.value
 
-def find_entries(connection: Connection, destination_id: int, keys: Collection[UpdateKey]) -> Mapping[UpdateKey, Entry]:
+
+def look_up(connection: Connection, destination_id: int, asked: Mapping[UpdateKey, Update | None]) -> Known:
     """Return what is known of some keys at a destination.
 
     Asks by learner, and picks the keys from what comes: a learner has few entries, and a list of numbers is what every
     database looks up best.
     """
-    wanted: Mapping[tuple[Any, ...], UpdateKey] = {key: key for key in keys}
-    rows = _iter_rows(connection, destination_id, keys)
-    return {key: _to_entry(key, row) for row in rows if (key := wanted.get((row[0], row[1], row[2])))}
+    rows = {(row[0], row[1], row[2]): row for row in _iter_rows(connection, destination_id, asked)}
+    unchanged: list[UpdateKey] = []
+    found: dict[UpdateKey, Entry] = {}
+    for key, update in asked.items():
+        row = rows.get(key)
+        if row is None:
+            continue
+        if update is not None and _knows(row, update):
+            unchanged.append(key)
+        else:
+            found[key] = _to_entry(key, row)
+    return Known(unchanged=unchanged, entries=found)
+
+
+def _knows(row: Sequence[Any], update: Update) -> bool:
+    """Whether the entry of a row knows an update, as `Entry.knows` says; to make the entry would take longer."""
+    _, _, _, state, fingerprint, source_time = row[:6]
+    return bool(
+        state == _DELIVERED and source_time == to_micros(update.source_time) and fingerprint == update.fingerprint
+    )
 
 
 def _iter_rows(connection: Connection, destination_id: int, keys: Collection[UpdateKey]) -> Iterator[Sequence[Any]]:
@@ -117,7 +137,7 @@ def forget_entries(connection: Connection, destination_id: int, keys: Collection
     return settled + drop_entries(connection, destination_id, keys)
 
 
-def _change(connection: Connection, change: Update | Delete, destination_id: int, keys: Collection[UpdateKey]) -> int:
+def _change(connection: Connection, change: UpdateBase, destination_id: int, keys: Collection[UpdateKey]) -> int:
     return sum(
         connection.execute(
             change,

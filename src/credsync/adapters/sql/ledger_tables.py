@@ -6,13 +6,14 @@ Times are whole microseconds since 1970 (UTC): exact, and the same on every data
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, MetaData, String, Table, Text, inspect
 from sqlalchemy.dialects import mysql
 
 from credsync.errors import ConfigurationError
+from credsync.fields import EPOCH, MICROSECOND
 
 __all__ = [
     "MAX_REASON_LENGTH",
@@ -22,7 +23,6 @@ __all__ = [
     "entries",
     "failures",
     "get_datetime",
-    "get_micros",
     "get_text",
     "is_current",
     "is_set_up",
@@ -30,7 +30,6 @@ __all__ = [
     "runs",
     "timeline",
     "to_datetime",
-    "to_micros",
     "to_text",
 ]
 
@@ -42,8 +41,6 @@ MAX_TEXT_LENGTH = 4_000
 
 READ = "read"
 """Stands in the place of a verdict where records are counted as they are read; of all course runs together."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 metadata = MetaData()
 
@@ -197,17 +194,6 @@ def _version(connection: Connection) -> int:
     return connection.execute(schema.select()).scalar() or 0
 
 
-def to_micros(moment: datetime | None) -> int | None:
-    """Return a time as whole microseconds since 1970."""
-    return None if moment is None else get_micros(moment)
-
-
-def get_micros(moment: datetime) -> int:
-    """Return a time, which is there, as whole microseconds since 1970."""
-    since = moment - EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
 def to_datetime(micros: int | None) -> datetime | None:
     """Return whole microseconds since 1970 as an aware time in UTC."""
     return None if micros is None else get_datetime(micros)
@@ -215,7 +201,7 @@ def to_datetime(micros: int | None) -> datetime | None:
 
 def get_datetime(micros: int) -> datetime:
     """Return whole microseconds since 1970, which are there, as an aware time in UTC."""
-    return EPOCH + timedelta(microseconds=micros)
+    return EPOCH + micros * MICROSECOND
 
 
 def to_text(text: str | None, length: int = MAX_TEXT_LENGTH) -> str | None:
