@@ -45,8 +45,11 @@ def _second_run(folder: Path) -> Iterator[Row]:
     faster, sent = rest.measure_second_run(folder)
     yield "first run, to a second over the same (500,000 records, service)", faster, ">= 3", faster >= 3
     yield "deliveries of the second run", sent, "0", sent == 0
-    faster, sent = databases.measure_second_run(folder)
-    yield "first run, to a second over the same (500,000 records, outbox)", faster, ">= 3", faster >= 3
+    faster, sent = databases.measure_second_run(databases.sent_sample(folder, 500_000), folder / "twice.db")
+    yield "first run, to a second over the same (500,000 sent, outbox)", faster, ">= 3", faster >= 3
+    yield "deliveries of the second run", sent, "0", sent == 0
+    faster, sent = databases.measure_second_run(databases.sample(folder, 500_000), folder / "twice.db")
+    yield "the same where rules skip four in ten, in both runs", faster, ">= 2", faster >= 2
     yield "deliveries of the second run", sent, "0", sent == 0
 
 
