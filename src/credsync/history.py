@@ -22,7 +22,7 @@ class PastRun:
         destination: Where its updates went.
         header: What it was about.
         status: `complete`, `stopped`, or `resumed` once another run has taken over from it; `running` while it goes
-            on, and after it was killed.
+            on, and after it was killed until the next run finds out and calls it `killed`.
         process: Who ran it: process and machine.
         report: What became of everything it read; its end is that of its last page.
         by_target: Records by kind, course run or program, verdict and reason.

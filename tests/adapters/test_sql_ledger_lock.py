@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from credsync.adapters.sql import SqlLedger
+from credsync.adapters.sql import SqlHistory, SqlLedger
 from credsync.errors import AdapterError, ConfigurationError
 from credsync.ledger import PageRecord, RunHeader
 from tests.campus_builders import NOW
@@ -126,11 +127,13 @@ class TestHeldLock:
             assert ledger.find_resumable() is None
 
     def test_goes_with_a_process_that_is_killed(self, database_url: str) -> None:
-        """A run that is killed stands in nobody's way."""
+        """A run that is killed stands in nobody's way, and the next one says what became of it."""
         with running(HOLDER, database_url) as holder, closing(SqlLedger(database_url)) as ledger:
             os.kill(holder.pid, signal.SIGKILL)
             holder.wait()
             begin_patiently(ledger)
+            with closing(SqlHistory(database_url)) as history:
+                assert [run.status for run in history.iter_runs()] == ["running", "killed"]
 
     def test_is_given_back_at_the_end(self, database_url: str) -> None:
         """After the end of a run, or once its ledger is closed, the next one has its turn."""
@@ -174,6 +177,17 @@ class TestSqliteLock:
         refusal = r"ledger\.db\.lock: the ledger's lock file cannot be written"
         with closing(SqlLedger(path)) as ledger, pytest.raises(ConfigurationError, match=refusal):
             ledger.begin(HEADER)
+
+    def test_is_taken_while_another_looks(self, tmp_path: Path) -> None:
+        """Of two that reach for it at the same moment, each may see the other look: one of them must get it."""
+        path = tmp_path / "ledger.db"
+        with (
+            closing(sqlite3.connect(f"{path}.lock", isolation_level=None)) as other,
+            closing(SqlLedger(path)) as ledger,
+        ):
+            other.execute("BEGIN")
+            other.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            assert ledger.begin(HEADER).run_id == 1
 
     def test_is_not_needed_in_memory(self) -> None:
         """A ledger in memory belongs to one connection anyway."""

@@ -148,6 +148,7 @@ def test_says_what_is_to_be_done_about_failures(reason: str, advice: str, other:
         ("stopped", Stopped(reason="the sink is down", stage="grades"), "Stopped early, with 1 failure"),
         ("stopped", Stopped(reason="interrupted", stage="grades"), "Interrupted, with 1 failure"),
         ("resumed", Stopped(reason="resumed", stage="grades"), "Stopped early, and resumed, with 1 failure"),
+        ("killed", Stopped(reason="killed", stage="grades"), "Killed, with 1 failure"),
         ("running", Stopped(reason="running", stage="grades"), "Not finished, with 1 failure"),
     ],
 )

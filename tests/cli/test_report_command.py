@@ -8,6 +8,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from credsync.cli.past_runs import count_letters
 from credsync.report import Report
 from tests.cli.ledger_bench import REASON, Bench, ClosedSink, credsync
@@ -104,12 +106,13 @@ def test_a_page_takes_the_place_of_a_page_only(bench: Bench) -> None:
         credsync("report", "--ledger", bench.outbox, "--html", str(bench.directory / "page.html"))
 
 
-def test_report_shows_a_run_that_was_killed(bench: Bench) -> None:
+@pytest.mark.parametrize(("status", "told"), [("running", "still going on, or killed;"), ("killed", ": killed;")])
+def test_report_shows_a_run_that_was_killed(bench: Bench, status: str, told: str) -> None:
     """A run that never ended is shown up to its last page, and is not said to have been stopped."""
     with closing(sqlite3.connect(bench.outbox)) as connection, connection:
-        connection.execute("UPDATE credsync_runs SET status = 'running'")
+        connection.execute("UPDATE credsync_runs SET status = ?", (status,))
     shown = credsync("report", "--ledger", bench.outbox).stdout
-    assert "still going on, or killed" in shown.splitlines()[0]
+    assert told in shown.splitlines()[0]
     assert "Stopped early" not in shown
     assert "rejected" in shown
 

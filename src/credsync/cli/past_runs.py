@@ -87,6 +87,7 @@ _STATUS: Mapping[str, str] = {
     "complete": "complete",
     "stopped": "stopped early",
     "resumed": "stopped early, and another run went on with it",
+    "killed": "killed; this is what was durable at its last page",
     "running": "still going on, or killed; this is what was durable at its last page",
 }
 

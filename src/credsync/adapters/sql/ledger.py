@@ -63,6 +63,9 @@ _MOVE_ON = (
     .values(updated=bindparam("at"), stage=bindparam("to_stage"), place=bindparam("to_place"))
 )
 
+_CALL_KILLED = runs.update().where(runs.c.status == "running").values(status="killed")
+"""Whoever holds the lock knows that no run goes on: one that has not ended was killed."""
+
 
 class SqlLedger:
     """A durable `Ledger` on SQLite, PostgreSQL, MySQL or MariaDB.
@@ -120,6 +123,7 @@ class SqlLedger:
                 raise ConfigurationError(f"another run holds the ledger: {self._describe_holder()}")
             try:
                 with self._connection.begin():
+                    self._connection.execute(_CALL_KILLED)
                     state = self._resume(header) if resume else RunState(run_id=self._open_run(header, {}))
                 self._pages = 0
                 self._make_statistics()

@@ -21,8 +21,8 @@ def take_lock(connection: Connection) -> Callable[[], None] | None:
     """Take the lock of the ledger behind a connection, and keep it as long as the connection lives.
 
     On PostgreSQL and MariaDB it is the server's advisory lock, gone with the connection. SQLite has none, and its file
-    must stay open to readers during a run: there, a second file beside it (`….lock`) is held in an exclusive
-    transaction, which ends with the process.
+    must stay open to readers during a run: there, a second file beside it (`….lock`) is held in a transaction that
+    may write, of which there is one at a time, and which ends with the process.
 
     Returns:
         What gives the lock back; None where another process holds it.
@@ -68,7 +68,8 @@ def _take_file_lock(path: str) -> Callable[[], None] | None:
     holder = None
     try:
         holder = sqlite3.connect(f"{path}.lock", timeout=0, isolation_level=None, check_same_thread=False)
-        holder.execute("BEGIN EXCLUSIVE")
+        # EXCLUSIVE would wait for whoever only looks: of two who begin at the same instant, neither might get it
+        holder.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as exc:
         if holder:
             holder.close()

@@ -38,6 +38,8 @@ def headline_of(run: PastRun) -> Headline:
     if run.status == "resumed":
         return Headline("paused", f"Stopped early, and resumed{failures}", "Another run went on from there.")
     go_on = "; --resume goes on from there." if run.header.job == "notify" else "."
+    if run.status == "killed":
+        return Headline("stopped", f"Killed{failures}", f"Its process ended without a word. {SAFE}.")
     if run.status == "running":
         return Headline("paused", f"Not finished{failures}", f"It is still going on, or was killed. {SAFE}{go_on}")
     stopped = run.report.stopped
