@@ -19,6 +19,7 @@ from credsync.errors import ConfigurationError, CredsyncError, SourceError
 from credsync.model import Grade
 from credsync.selection import Selection
 from tests.adapters.edx_database import RUN, TABLES, EdxDatabase
+from tests.adapters.killed_writer import leave_half_done
 
 NOBODY_LISTENS = "127.0.0.1:9"
 
@@ -235,6 +236,15 @@ class TestTrouble:
             for call in (checked, first_page):
                 message = refused(call(f"{sqlite_edx.url}?timeout=0.01"), SourceError)
                 assert message.endswith(": it is locked by another process")
+
+    def test_a_file_whose_writer_was_killed_is_not_touched(self, sqlite_edx: EdxDatabase) -> None:
+        """What is half done only a writer may take back: it stays as it is, and the error says what to do."""
+        path = Path(sqlite_edx.url.removeprefix("sqlite:///"))
+        leave_half_done(path)
+        before = path.read_bytes()
+        message = refused(first_page(sqlite_edx.url), SourceError)
+        assert message.endswith("its writer was killed: to set that right, it must once be opened by who may write")
+        assert path.read_bytes() == before
 
     def test_a_damaged_file_is_said_to_be_damaged(self, sqlite_edx: EdxDatabase) -> None:
         """With the cursor to go on from when it is mended."""

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from attrs import define, field
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, event, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from credsync.adapters.memory import MemorySink
 from credsync.adapters.sql import SqlHistory, SqlLedger
+from credsync.adapters.sql.engine import open_history
 from credsync.adapters.sql.ledger_tables import MIGRATIONS, Migration, is_current, migrate
 from credsync.errors import AdapterError, ConfigurationError, CredsyncError
 from credsync.ledger import Entry, EntryState, PageRecord, RunHeader
@@ -23,6 +25,7 @@ from credsync.options import RunOptions
 from credsync.report import Report
 from credsync.selection import Selection
 from credsync.updates import UpdateKey
+from tests.adapters.killed_writer import leave_half_done
 from tests.campus_builders import INTRO, NAME_MARK, NOW, Platform, cert, grade, host_of, platform_of
 
 HEADER = RunHeader(scope={}, started=NOW)
@@ -167,6 +170,19 @@ class TestFile:
                 ledger.begin(HEADER)
             assert len(ledger.look_up(dict.fromkeys(KEYS)).entries) == len(KEYS)
         assert use(path) == len(KEYS)
+
+    def test_whose_writer_was_killed(self, path: Path) -> None:
+        """What is half done is taken back by whoever opens the ledger next, also to read, and the rest is there."""
+        leave_half_done(path)
+        with closing(SqlHistory(path)) as history:
+            assert [run.status for run in history.iter_runs()] == ["complete"]
+        leave_half_done(path)
+        assert use(path) == len(KEYS)
+
+    def test_cannot_be_written_to_by_who_reads_its_history(self, path: Path) -> None:
+        """Even where the file may be written, SQLite refuses."""
+        with open_history(path).connect() as connection, pytest.raises(OperationalError, match="readonly"):
+            connection.exec_driver_sql("DELETE FROM credsync_runs")
 
     def test_that_somebody_else_writes_to(self, path: Path) -> None:
         """A writer that does not let go is told, and what it has written stays."""

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from credsync.errors import ConfigurationError
 
-__all__ = ["Database", "close", "describe", "open_database", "open_source"]
+__all__ = ["Database", "close", "describe", "open_database", "open_history", "open_source"]
 
 Database: TypeAlias = str | PathLike[str] | Engine
 """A path, which means a SQLite file; a SQLAlchemy URL; or an engine that the host has, and keeps."""
@@ -38,6 +38,7 @@ _MISSPELT_URL = re.compile(r"\w[\w+]*:/?[^/@]*:[^@]*@")
 """A URL that lacks slashes, and would be quoted with its password as the path of a file."""
 
 READING: dict[str, Sequence[str]] = {
+    "sqlite": ("PRAGMA query_only = ON",),
     "postgresql": (
         "SET timezone = 'UTC'",
         "SET default_transaction_read_only = on",
@@ -77,12 +78,18 @@ def open_source(database: Database) -> Engine:
     Raises:
         ConfigurationError: If there is no such file, the URL makes no sense, or its driver is not installed.
     """
-    if isinstance(database, Engine):
-        return _wary(database.execution_options(isolation_level="AUTOCOMMIT"))
-    url = _url_of(database)
-    if url.get_backend_name() == "sqlite":
-        url = _read_only(url)
-    return _create(url, READING, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    return _open_to_read(database, "ro")
+
+
+def open_history(database: Database) -> Engine:
+    """Open a ledger to read from, as a source is opened, but one whose writer was killed can be read.
+
+    What a killed writer leaves half done, SQLite takes back when the file is next opened by someone who may write.
+
+    Raises:
+        ConfigurationError: If there is no such file, the URL makes no sense, or its driver is not installed.
+    """
+    return _open_to_read(database, "rw")
 
 
 def open_database(database: Database) -> Engine:
@@ -130,16 +137,25 @@ def _url_of(database: str | PathLike[str]) -> URL:
     return url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
 
 
-def _read_only(url: URL) -> URL:
-    """Let SQLite itself refuse to write, and to make a file that is missing."""
+def _open_to_read(database: Database, sqlite_mode: str) -> Engine:
+    if isinstance(database, Engine):
+        return _wary(database.execution_options(isolation_level="AUTOCOMMIT"))
+    url = _url_of(database)
+    if url.get_backend_name() == "sqlite":
+        url = _existing(url, sqlite_mode)
+    return _create(url, READING, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+
+
+def _existing(url: URL, mode: str) -> URL:
+    """Let SQLite itself refuse to make a file that is missing and, in the mode `ro`, to write."""
     if not url.database or url.database == ":memory:":
         raise ConfigurationError("a SQLite database in memory can only be read through the engine that holds it")
     if url.query.get("uri"):
-        return url.update_query_dict({"mode": "ro"})
+        return url.update_query_dict({"mode": mode})
     path = Path(url.database)
     if not path.is_file():
         raise ConfigurationError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
-    return url.set(database=path.absolute().as_uri()).update_query_dict({"mode": "ro", "uri": "true"})
+    return url.set(database=path.absolute().as_uri()).update_query_dict({"mode": mode, "uri": "true"})
 
 
 def _create(url: URL, sessions: dict[str, Sequence[str]], **options: Any) -> Engine:

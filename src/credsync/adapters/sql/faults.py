@@ -36,6 +36,7 @@ UNREACHABLE = Fault("the server cannot be reached")
 LOCKED = Fault("it is locked by another process")
 FULL = Fault("the disk is full")
 READ_ONLY = Fault("it is read-only", is_lasting=True)
+HALF_DONE = Fault("its writer was killed: to set that right, it must once be opened by who may write", is_lasting=True)
 DENIED = Fault("the permission is lacking", is_lasting=True)
 REFUSED = Fault("the server refused the user or the password", is_lasting=True)
 NO_DATABASE = Fault("the server has no such database", is_lasting=True)
@@ -45,11 +46,12 @@ NO_COLUMN = Fault("a column is missing", is_lasting=True)
 BUSY = Fault("the server is too busy, or going down")
 
 FAULTS: dict[int | str, Fault] = {
-    # SQLite's primary result codes
+    # SQLite's primary result codes, and an extended one where it says more
     sqlite3.SQLITE_PERM: DENIED,
     sqlite3.SQLITE_BUSY: LOCKED,
     sqlite3.SQLITE_LOCKED: LOCKED,
     sqlite3.SQLITE_READONLY: READ_ONLY,
+    sqlite3.SQLITE_READONLY_ROLLBACK: HALF_DONE,
     sqlite3.SQLITE_IOERR: Fault("reading or writing its file failed"),
     sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_FULL: FULL,
@@ -130,7 +132,8 @@ def diagnose(error: SQLAlchemyError) -> Fault:
 def _code_of(cause: BaseException) -> int | str | None:
     """Find the driver's code: an attribute of sqlite3's and psycopg's errors, the first argument of those for MySQL."""
     if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        code: int = getattr(cause, "sqlite_errorcode", 0)
+        return code if code in FAULTS else code & 0xFF
     if cause.args and isinstance(cause.args[0], int):
         return cause.args[0]
     return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)

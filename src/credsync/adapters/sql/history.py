@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from credsync.adapters.sql.engine import Database, close, describe, open_source
+from credsync.adapters.sql.engine import Database, close, describe, open_history
 from credsync.adapters.sql.faults import translating
 from credsync.adapters.sql.ledger import to_header
 from credsync.adapters.sql.ledger_tables import (
@@ -45,7 +45,7 @@ class SqlHistory:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._engine = open_source(database)
+        self._engine = open_history(database)
 
     def close(self) -> None:
         """Let go of the database."""
