@@ -181,8 +181,10 @@ class TestFile:
 
     def test_cannot_be_written_to_by_who_reads_its_history(self, path: Path) -> None:
         """Even where the file may be written, SQLite refuses."""
-        with open_history(path).connect() as connection, pytest.raises(OperationalError, match="readonly"):
+        engine = open_history(path)
+        with engine.connect() as connection, pytest.raises(OperationalError, match="readonly"):
             connection.exec_driver_sql("DELETE FROM credsync_runs")
+        engine.dispose()
 
     def test_that_somebody_else_writes_to(self, path: Path) -> None:
         """A writer that does not let go is told, and what it has written stays."""
