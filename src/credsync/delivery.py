@@ -105,9 +105,10 @@ class Courier:
 
     def _look_up(self, updates: Mapping[UpdateKey, Update], deferred: Sequence[UpdateKey]) -> Known:
         """Ask the ledger about a page, if there is any of both. What is deferred or forced is not compared."""
+        if not self.ledger or not (updates or deferred):
+            return Known()
         asked = dict.fromkeys(updates) if self.force else updates
-        asked = {**asked, **dict.fromkeys(deferred)}
-        return self.ledger.look_up(asked) if self.ledger and asked else Known()
+        return self.ledger.look_up({**asked, **dict.fromkeys(deferred)})
 
     def _hand_over(self, updates: Sequence[Update]) -> tuple[Sequence[Outcome | _Broken], SinkUnavailableError | None]:
         """Give a batch to the sink; whatever it does, each update has an answer."""

@@ -55,9 +55,6 @@ class UpdateKey(NamedTuple):
         return f"{self.kind} in {self.target} for user {self.user_id}"
 
 
-_AWARDED = CertificateStatus.DOWNLOADABLE
-
-
 def _fingerprint(*facts: object) -> str:
     """Digest facts in their plainest form: equal facts give equal digests, whatever type carries them."""
     return blake2b(repr(facts).encode(), digest_size=16).hexdigest()
@@ -100,7 +97,7 @@ class CertificateUpdate:
     @property
     def is_awarded(self) -> bool:
         """Whether the credentials service is to show the certificate; it knows awarded and revoked, nothing between."""
-        return self.status == _AWARDED
+        return self.status == CertificateStatus.DOWNLOADABLE
 
     @property
     def fingerprint(self) -> str:

@@ -197,7 +197,7 @@ class MemoryLedger:
     def look_up(self, asked: Mapping[UpdateKey, Update | None]) -> Known:
         """Return what is known."""
         found = {key: entry for key in asked if (entry := self.entries.get(key))}
-        unchanged = [key for key, update in asked.items() if update and key in found and found[key].knows(update)]
+        unchanged = [key for key, entry in found.items() if (update := asked[key]) and entry.knows(update)]
         for key in unchanged:
             del found[key]
         return Known(unchanged=unchanged, entries=found)

@@ -38,6 +38,7 @@ _MISSPELT_URL = re.compile(r"\w[\w+]*:/?[^/@]*:[^@]*@")
 """A URL that lacks slashes, and would be quoted with its password as the path of a file."""
 
 READING: dict[str, Sequence[str]] = {
+    # also where the file is opened so that SQLite may take back what a killed writer left half done
     "sqlite": ("PRAGMA query_only = ON",),
     "postgresql": (
         "SET timezone = 'UTC'",

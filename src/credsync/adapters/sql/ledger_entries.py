@@ -21,6 +21,8 @@ __all__ = ["PendingEntries", "drop_entries", "forget_entries", "keep_entries", "
 USERS_AT_ONCE = 10_000
 """Learners in one statement; PostgreSQL takes 65,535 parameters, SQLite 32,766."""
 
+_DELIVERED = EntryState.DELIVERED.value
+
 _COLUMNS = (
     entries.c.kind,
     entries.c.user_id,
@@ -47,7 +49,7 @@ _IS_PENDING = and_(
     entries.c.kind == bindparam("of_kind"),
     entries.c.user_id == bindparam("of_user"),
     entries.c.target == bindparam("of_target"),
-    entries.c.state != EntryState.DELIVERED.value,
+    entries.c.state != _DELIVERED,
 )
 
 _DROP = entries.delete().where(_IS_PENDING)
@@ -55,12 +57,10 @@ _DROP = entries.delete().where(_IS_PENDING)
 _SETTLE = (
     entries.update()
     .where(_IS_PENDING, or_(entries.c.fingerprint.is_not(None), entries.c.source_time.is_not(None)))
-    .values(state=EntryState.DELIVERED.value, failed_fingerprint=None, reason=None, status=None, since=None, tries=0)
+    .values(state=_DELIVERED, failed_fingerprint=None, reason=None, status=None, since=None, tries=0)
 )
 
 _STATES = {state.value: state for state in EntryState}
-
-_DELIVERED = EntryState.DELIVERED.value
 
 
 def look_up(connection: Connection, destination_id: int, asked: Mapping[UpdateKey, Update | None]) -> Known:
